@@ -1,0 +1,87 @@
+"""Argument checks: refuse bad input with the argument's name, what came and what was expected.
+
+Every public function of the package checks before it changes anything, so a refused call leaves
+the state as it was.
+"""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` as an ``int`` in ``[minimum, maximum]``, else raise ``ValueError``."""
+    expected = f"an integer >= {minimum}" + ("" if maximum is None else f" and <= {maximum}")
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    return int(value)
+
+
+def number(name: str, value: object, minimum: float, maximum: float = np.inf) -> float:
+    """Return ``value`` as a finite ``float`` in ``[minimum, maximum]``, else raise."""
+    expected = f"a finite number in [{minimum}, {maximum}]"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    if not np.isfinite(value) or not minimum <= value <= maximum:
+        raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    return float(value)
+
+
+def ids(name: str, values: ArrayLike, upper: int) -> np.ndarray:
+    """Return integer ids in ``[0, upper)`` as ``int64``, else raise ``ValueError``."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: got dtype {array.dtype}, expected integers in [0, {upper})")
+    if array.size and (array.min() < 0 or array.max() >= upper):
+        found = f"ids from {array.min()} to {array.max()}"
+        raise ValueError(f"{name}: got {found}, expected integers in [0, {upper})")
+    return array.astype(np.int64, copy=False)
+
+
+def finite(name: str, values: ArrayLike, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+    """Return finite floats of the given shape (``None`` matches any length), else raise.
+
+    ``shape`` constrains the trailing axes; ``None`` for the whole tuple leaves the shape free.
+    """
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: got {type(values).__name__}, expected numbers") from error
+    if shape is not None:
+        fits = array.ndim == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = tuple("any" if want is None else want for want in shape)
+            raise ValueError(f"{name}: got shape {array.shape}, expected {wanted}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: got a value that is NaN or infinite, expected finite numbers")
+    return array
+
+
+def probabilities(name: str, values: ArrayLike) -> np.ndarray:
+    """Return floats in ``[0, 1]``, else raise ``ValueError``."""
+    array = finite(name, values)
+    if array.size and (array.min() < 0 or array.max() > 1):
+        raise ValueError(f"{name}: got values from {array.min()} to {array.max()}, expected [0, 1]")
+    return array
+
+
+def binary(name: str, values: ArrayLike) -> np.ndarray:
+    """Return an array of zeros and ones as floats, else raise ``ValueError``."""
+    array = finite(name, values)
+    if not np.isin(array, (0.0, 1.0)).all():
+        raise ValueError(f"{name}: got values other than 0 and 1, expected clicks (0 or 1)")
+    return array
+
+
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``allowed``, else raise ``ValueError``."""
+    if value not in allowed:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(allowed)}")
+    return str(value)

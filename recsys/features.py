@@ -1,0 +1,83 @@
+"""What a policy is allowed to see of a visit: featurizers.
+
+A featurizer turns visits into context rows. ``rows`` makes one row for each pair of a user and a
+product (training rows for a log); calling the featurizer makes what ``policy.select`` takes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.records import Visits
+from recsys.simulator import Shop
+
+
+class Featurizer:
+    """Base of the featurizers: a context row per arm, one arm for each product id.
+
+    Parameters
+    ----------
+    shop : Shop
+        The shop whose visits are described.
+    """
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return the context rows (..., d) of pairs; the arguments broadcast."""
+        raise NotImplementedError
+
+    def __call__(self, visits: Visits) -> np.ndarray:
+        """Return the contexts (..., K, d) of the visits, a row for each product id."""
+        users = np.asarray(visits.users)[..., None]
+        rounds = np.asarray(visits.rounds)[..., None]
+        return self.rows(users, np.arange(self.shop.n_products), rounds)
+
+
+class Identifiers(Featurizer):
+    """Rows (user id, product id): all that the embedding model sees."""
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return rows of shape (..., 2)."""
+        return np.stack(np.broadcast_arrays(users, products), axis=-1).astype(float)
+
+
+class ObservedFeatures(Featurizer):
+    """Rows (product id, user features): what a disjoint linear bandit knows, for parity."""
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return rows of shape (..., 1 + 9)."""
+        users, products = np.broadcast_arrays(users, products)
+        features = self.shop.users.features[users]
+        return np.concatenate([products[..., None].astype(float), features], axis=-1)
+
+
+class JointFeatures(Featurizer):
+    """Rows (user features, product features): no id at all, so nothing is ever unknown."""
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return rows of shape (..., 9 + 6)."""
+        users, products = np.broadcast_arrays(users, products)
+        parts = (self.shop.users.features[users], self.shop.products.features[products])
+        return np.concatenate(parts, axis=-1)
+
+
+class Truth(Featurizer):
+    """Rows (click probability,): what only the oracle may see."""
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return rows of shape (..., 1)."""
+        return self.shop.click_probability(users, products, rounds)[..., None]
+
+
+class SharedUserFeatures(Featurizer):
+    """One row of user features that all arms share: contexts of shape (..., d), not (..., K, d)."""
+
+    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """Return rows of shape (..., 9), the same for every product."""
+        return self.shop.users.features[np.broadcast_arrays(users, products)[0]]
+
+    def __call__(self, visits: Visits) -> np.ndarray:
+        """Return the shared contexts (..., 9) of the visits."""
+        return self.shop.users.features[np.asarray(visits.users)]

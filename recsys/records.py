@@ -1,0 +1,40 @@
+"""What is written down: visits as they come, and the log of what was shown and clicked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Visits:
+    """One visit (scalars) or many (arrays of one length): who came, and the click's uniform."""
+
+    rounds: np.ndarray  # (n,) or scalar
+    users: np.ndarray  # (n,) or scalar
+    uniforms: np.ndarray  # (n,) or scalar in [0, 1): the visit ends in a click if it is below mu
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> Visits:
+        return Visits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Log:
+    """Impressions in order of time, as a shop would store them."""
+
+    rounds: np.ndarray  # (n,) increasing
+    users: np.ndarray  # (n,) ids
+    products: np.ndarray  # (n,) ids
+    clicks: np.ndarray  # (n,) 0.0 or 1.0
+    propensities: np.ndarray  # (n,) probability with which the product was chosen
+
+    def __len__(self) -> int:
+        return len(self.rounds)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Log:
+        return Log(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def __add__(self, later: Log) -> Log:
+        pairs = ((getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
+        return Log(*(np.concatenate(pair) for pair in pairs))

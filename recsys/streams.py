@@ -1,0 +1,54 @@
+"""Randomness in separate, replayable streams: the basis of common random numbers.
+
+Each stream is a child of the shop's ``SeedSequence``; its uniforms are indexed by the round, so
+any round can be asked for at any time and always gives the same number.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from recsys import checks
+
+STREAMS = ("users", "products", "arrivals", "clicks", "logging", "churn", "drift", "ties")
+BLOCK = 8_192  # rounds whose numbers are drawn together
+
+
+class Streams:
+    """The random streams of one shop.
+
+    Parameters
+    ----------
+    seed : int
+        Equal seeds give equal streams; streams of different names are independent.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = checks.integer("seed", seed, 0)
+        children = np.random.SeedSequence(self.seed).spawn(len(STREAMS))
+        self._children = dict(zip(STREAMS, children, strict=True))
+        self._blocks: dict[tuple[str, int], np.ndarray] = {}
+
+    def rng(self, stream: str, *key: int) -> np.random.Generator:
+        """Return a fresh generator of the stream, or of its child with the given key."""
+        parent = self._children[checks.one_of("stream", stream, STREAMS)]
+        child = np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, *key))
+        return np.random.default_rng(child)
+
+    def policy_rng(self, name: str) -> np.random.Generator:
+        """Return the generator of a policy's own draws: a stream for each name."""
+        return self.rng("ties", zlib.crc32(str(name).encode()))
+
+    def uniforms(self, stream: str, rounds: np.ndarray) -> np.ndarray:
+        """Return the uniforms in [0, 1) of the rounds, in the shape of ``rounds``."""
+        blocks, offsets = np.divmod(rounds, BLOCK)
+        wanted, inverse = np.unique(blocks, return_inverse=True)
+        drawn = np.stack([self._block(stream, int(block)) for block in wanted])
+        return drawn[inverse.reshape(blocks.shape), offsets]
+
+    def _block(self, stream: str, block: int) -> np.ndarray:
+        if (stream, block) not in self._blocks:
+            self._blocks[stream, block] = self.rng(stream, block).random(BLOCK)
+        return self._blocks[stream, block]
