@@ -1,0 +1,328 @@
+"""Every check of the book can fail: a small bad page for each rule, and a good one for all."""
+
+from dataclasses import replace
+from textwrap import dedent
+
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+import bookchecks
+import sitechecks
+from bookchecks import CHECKS, Book
+from bookparse import parse_page
+from nbval_glue import differences
+from sitechecks import SITE_CHECKS, Site
+
+FRONT = """\
+---
+jupytext:
+  text_representation:
+    format_name: myst
+kernelspec:
+  name: python3
+---
+"""
+
+FIGURE = """\
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: fig-a
+    caption: A rise to {glue:text}`top` in the 95 % band.
+  image:
+    alt: A line that rises.
+---
+plt.show()
+```
+"""
+
+EXERCISE = """\
+```{exercise} Warm up
+:label: ex-a
+Do it.
+```
+
+```{solution-start} ex-a
+:class: dropdown
+```
+
+```{code-cell} ipython3
+1 + 1
+```
+
+```{solution-end}
+```
+"""
+
+GOOD = (
+    FRONT
+    + """
+# Title
+
+{cite:t}`key2007` shows {numref}`fig-a`; we see {glue:text}`top` % with a 95 % band (`0.5`, $0.5$).
+
+"""
+    + FIGURE
+    + """
+```{code-cell} ipython3
+:tags: [remove-cell, nbval-ignore-output]
+glue_number("top", x)
+```
+
+```{code-cell} ipython3
+:tags: [claim, hide-input]
+assert x > 0
+```
+
+```{code-cell} ipython3
+:tags: [timing, nbval-ignore-output]
+assert fast < slow
+```
+
+```{prf:lemma}
+:label: lem-a
+It holds.
+```
+
+```{prf:proof}
+As 0.5 < 1.
+```
+
+"""
+    + EXERCISE
+)
+
+
+def book_of(text: str) -> Book:
+    """Return a book of one page, with all that the good page needs around it."""
+    return Book(
+        pages=[parse_page("page.md", dedent(text))],
+        toc=["page.md"],
+        bibliography={"key2007"},
+        package_names={"Shop"},
+        twins=["test_lem_a"],
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_good_page_passes(check):
+    assert check(book_of(GOOD)) == []
+
+
+def cell(tags: str, *lines: str) -> str:
+    """Return a code cell in MyST."""
+    return "\n".join(["```{code-cell} ipython3", f":tags: [{tags}]", *lines, "```", ""])
+
+
+# (check, what to replace in the good page, by what, a word of the report)
+BAD = [
+    ("front_matter", "format_name: myst", "format_name: light", "format_name"),
+    ("front_matter", "name: python3", "name: julia", "kernelspec"),
+    ("figures", "{numref}`fig-a`", "the figure", "numref"),
+    ("figures", "    name: fig-a\n", "", "fig-"),
+    ("figures", "    alt: A line that rises.", "    width: 90%", "alternative"),
+    ("figures", "    caption: A rise to {glue:text}`top` in the 95 % band.\n", "", "caption"),
+    ("figures", "# Title", "# Title\n\n![x](x.svg)", "no figure"),
+    ("figures", "# Title", "# Title\n\n" + cell("", "plt.plot(x)", "plt.show()"), "mystnb"),
+    ("figures", "plt.show()", "fig", "plt.show()"),
+    ("cells", "1 + 1", "\n".join(["1 + 1"] * 26), "25 lines"),
+    ("cells", "# Title", "````{note}\n" + cell("", "1 + 1") + "````", "inside note"),
+    ("cells", "# Title", cell("nbval-skip", "1 + 1"), "escapes"),
+    ("cells", "1 + 1", "# NBVAL_SKIP\n1 + 1", "escapes"),
+    ("cells", "# Title", cell("nbval-ignore-output", "1 + 1"), "only glue"),
+    ("cells", "1 + 1", "%time 1 + 1", "plain Python"),
+    ("glue_cells", "remove-cell, ", "", "remove-cell"),
+    ("glue_cells", ", nbval-ignore-output]\nglue_number(", "]\nglue(", "nbval-ignore-output"),
+    ("claims", "assert x > 0", "x > 0", "without an assert"),
+    ("claims", "claim, hide-input", "claim", "hide-input"),
+    ("claims", "claim, hide-input", "claim, hide-input, nbval-ignore-output", "ignore"),
+    ("timings", "timing, nbval-ignore-output", "timing", "nbval-ignore-output"),
+    ("timings", "assert fast < slow", "fast", "without an assert"),
+    ("no_copies", "1 + 1", "class Shop:\n    pass", "Shop"),
+    ("no_copies", "1 + 1", "def f():\n    def Shop(): pass", "Shop"),
+    ("result_labels", "lem-a", "prop-a", "lem-"),
+    ("result_labels", "# Title", "```{prf:lemma}\n:label: lem-a\n```", "2 times"),
+    ("proofs", "```{prf:proof}", "```{note}", "no proof"),
+    ("proofs", ":label: lem-a", ":label: lem-a\n:class: cited", "no source"),
+    ("twins", "lem-a", "lem-b", "lem-b"),
+    ("twins", "lem-a", "lem-b", "test_lem_a"),
+    ("exercises", ":label: ex-a", "", "label"),
+    ("exercises", "{solution-start} ex-a", "{solution-start} ex-b", "0 solutions"),
+    ("exercises", "{solution-start} ex-a", "{solution-start} ex-b", "no exercise"),
+    ("exercises", "```{solution-end}\n```", "", "pair"),
+    ("exercises", "```{code-cell} ipython3\n1 + 1\n```", "", "no cell"),
+    ("exercises", ":class: dropdown", "", "dropdown"),
+    ("exercises", "# Title", "```{solution} ex-a\n```", "gated"),
+    ("typed_numbers", "we see", "we see 0.31 clicks and", "'0.31'"),
+    ("typed_numbers", "we see", "we see the value 0.31.\n\nThen", "'0.31'"),
+    ("typed_numbers", "we see", "we see 12 % and", "12"),
+    ("typed_numbers", "we see", "we see 95 % of visits and", "5 %"),
+    ("typed_numbers", "we see", "we see 3× and", "3×"),
+    ("typed_numbers", "we see", "we see 3 per cent and", "3 per cent"),
+    ("typed_numbers", "{glue:text}`top` in", "0.31 in", "'0.31'"),
+    ("typed_numbers", "A line that rises.", "A line that rises by 7 %.", "7 %"),
+    ("typed_numbers", "It holds.", "It holds for 0.5.", "'0.5'"),
+    ("citations", "key2007", "key2008", "unknown"),
+    ("citations", "key2007", "key2008", "nobody cites key2007"),
+    ("words", "It holds.", "Clearly, it holds.", "Clearly,"),
+    ("words", "It holds.", "TODO", "TODO"),
+    ("words", "It holds.", "It is\nknown that it holds.", "known that"),
+    ("words", "It holds.", "A dramatic rise.", "dramatic"),
+    ("words", "# Title", "# Title\n\n<div>x</div>", "raw HTML"),
+    ("words", "1 + 1", "1 + 1  # placeholder", "placeholder"),
+]
+
+
+@pytest.mark.parametrize(("check", "old", "new", "word"), BAD)
+def test_bad_page_is_reported(check: str, old: str, new: str, word: str):
+    assert old in GOOD
+    problems = getattr(bookchecks, f"check_{check}")(book_of(GOOD.replace(old, new)))
+    assert any(word in problem for problem in problems), problems
+
+
+def test_contents_are_checked_both_ways():
+    book = book_of(GOOD)
+    assert bookchecks.check_contents(replace(book, toc=[])) == ["page.md: not in _toc.yml"]
+    missing = bookchecks.check_contents(replace(book, toc=["page.md", "other.md"]))
+    assert missing == ["other.md: in _toc.yml but not on disk"]
+    twice = bookchecks.check_contents(replace(book, toc=["page.md", "page.md"]))
+    assert twice == ["page.md: twice in _toc.yml"]
+
+
+def test_toc_is_read_at_any_depth():
+    toc = """
+        root: book/index
+        parts:
+          - chapters:
+            - file: book/a
+              sections:
+              - file: book/b
+    """
+    assert bookchecks.toc_files(dedent(toc)) == ["index.md", "a.md", "b.md"]
+
+
+def test_proof_in_an_appendix_counts_only_after_a_reference():
+    result = "```{prf:lemma}\n:label: lem-a\nIt holds.\n```\n"
+    proof = "\n```{prf:proof}\nSo it is.\n```\n"
+    pages = [parse_page("a.md", result), parse_page("b.md", "Proof of {prf:ref}`lem-a`.\n" + proof)]
+    assert bookchecks.check_proofs(Book(pages)) == []
+    pages[1] = parse_page("b.md", "Proof of {prf:ref}`lem-a`.\n\nAnother paragraph.\n" + proof)
+    assert bookchecks.check_proofs(Book(pages)) == ["a.md:1: lem-a has no proof"]
+
+
+def test_longest_label_owns_a_twin():
+    labels = {"prop-a", "prop-a-b"}
+    assert bookchecks.twin_of("test_prop_a_b_closed_form", labels) == "prop-a-b"
+    assert bookchecks.twin_of("test_prop_a_closed_form", labels) == "prop-a"
+    assert bookchecks.twin_of("test_prop_ab", labels) is None
+
+
+def site_of(**changes: object) -> Site:
+    """Return the site that a good build of the good page makes, with changes."""
+    book = book_of(GOOD)
+    cells = []
+    for n, source in enumerate(book.pages[0].cells, start=1):
+        code = new_code_cell(source.source, execution_count=n)
+        code.metadata.update(source.options)
+        if source.figure:
+            code.outputs = [new_output("display_data", {"image/svg+xml": "<svg/>"})]
+        cells.append(code)
+    html = '<link href="x.css"/><article><h1>T</h1><img src="a.svg" alt="A line."/></article>'
+    site = Site(
+        book,
+        notebooks={"page": new_notebook(cells=cells)},
+        glued={"page": {"top"}},
+        html={"page": BeautifulSoup(html, "html.parser")},
+    )
+    return replace(site, **changes)
+
+
+@pytest.mark.parametrize("check", SITE_CHECKS, ids=lambda check: check.__name__)
+def test_good_site_passes(check):
+    assert check(site_of()) == []
+
+
+def notebook_with(change: str) -> Site:
+    """Return a site with one fault in its executed notebook."""
+    site = site_of()
+    cells = site.notebooks["page"].cells
+    if change == "not executed":
+        cells[0].execution_count = None
+    elif change == "other source":
+        cells[0].source = "plt.show()  # older"
+    elif change == "cell missing":
+        cells.pop()
+    elif change == "error":
+        cells[0].outputs.append(new_output("error", ename="ValueError", evalue="", traceback=[]))
+    elif change == "stderr":
+        cells[0].outputs.append(new_output("stream", name="stderr", text="careful"))
+    elif change == "png":
+        cells[0].outputs[0]["data"] = {"image/png": ""}
+    elif change == "claim speaks":
+        cells[2].outputs.append(new_output("stream", text="true"))
+    return site
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        ("executed", "not executed"),
+        ("executed", "other source"),
+        ("executed", "cell missing"),
+        ("outputs", "error"),
+        ("outputs", "stderr"),
+        ("outputs", "png"),
+        ("figures_drawn", "png"),
+        ("claims_silent", "claim speaks"),
+    ],
+)
+def test_bad_notebook_is_reported(check: str, change: str):
+    assert getattr(sitechecks, f"check_{check}")(notebook_with(change))
+
+
+@pytest.mark.parametrize(
+    ("check", "html"),
+    [
+        ("pages", "<article>no heading</article>"),
+        ("pages", "<article><h1>a</h1><h1>b</h1></article>"),
+        ("alternative_text", "<article><img src='a.svg'/></article>"),
+        ("alternative_text", "<article><img src='a.svg' alt='a.svg'/></article>"),
+        ("leftovers", "<article>see Fig. ??</article>"),
+        ("leftovers", "<article>{glue:text}`top`</article>"),
+        ("leftovers", "<article>{glue}`top`</article>"),
+        ("leftovers", "<article><div class='system-message'>x</div></article>"),
+        ("own_host", "<script src='https://example.org/x.js'></script>"),
+        ("own_host", "<link rel='stylesheet' href='//example.org/x.css'/>"),
+    ],
+)
+def test_bad_html_is_reported(check: str, html: str):
+    site = site_of(html={"page": BeautifulSoup(html, "html.parser")})
+    assert getattr(sitechecks, f"check_{check}")(site)
+
+
+def test_missing_parts_of_a_site_are_reported():
+    assert sitechecks.check_executed(site_of(notebooks={})) == ["page.md: no executed notebook"]
+    assert sitechecks.check_pages(site_of(html={})) == ["page.md: not built"]
+
+
+def test_glue_is_checked_both_ways():
+    unused = sitechecks.check_glue_used(site_of(glued={"page": {"top", "low"}}))
+    assert unused == ["page.md: low is glued and never used"]
+    missing = sitechecks.check_glue_used(site_of(glued={}))
+    assert missing == ["page.md: top is used and never glued"]
+
+
+def test_glued_values_are_compared():
+    record = {"scrapbook": {"name": "top", "mime_prefix": "application/papermill.record/"}}
+    data = {"application/papermill.record/text/plain": "'0.31'"}
+    outputs = [new_output("display_data", data, metadata=record), new_output("stream", text="x")]
+    assert differences(outputs, {"top": {"text/plain": "'0.31'"}}) == []
+    assert differences(outputs, {"top": {"text/plain": "'0.32'"}})
+    assert differences(outputs, {})
+
+
+def test_every_check_is_shown_to_fail():
+    shown = {f"check_{check}" for check, *_ in BAD} | {"check_contents"}
+    assert {check.__name__ for check in CHECKS} == shown
