@@ -15,11 +15,11 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"checks"},
-    {"world"},
+    {"checks", "records"},
+    {"streams", "world"},
     {"simulator"},
-    {"features"},
-    {"policies", "baseline"},
+    {"features", "policies"},
+    {"baseline"},
     {"experiment"},
     {"evaluation"},
     {"figures"},
