@@ -10,7 +10,7 @@ import nbformat
 from bs4 import BeautifulSoup, Tag
 from nbformat import NotebookNode
 
-from bookchecks import Book
+from bookmodel import Book
 from bookparse import Page
 
 LEFTOVERS = re.compile(r"\?\?|\{(?:glue|numref|ref|eq|cite|prf|doc)[:\w]*\}|\bWARNING\b")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bookchecks import CHECKS, Book, load_book
+from bookchecks import CHECKS
+from bookmodel import Book, load_book
 from sitechecks import SITE_CHECKS, Site, load_site
 
 ROOT = Path(__file__).parent.parent

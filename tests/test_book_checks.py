@@ -7,12 +7,15 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-import bookchecks
-import sitechecks
-from bookchecks import CHECKS, Book
+from bookchecks import CHECKS
+from bookmodel import Book, toc_files
 from bookparse import parse_page
 from nbval_glue import differences
-from sitechecks import SITE_CHECKS, Site
+from resultchecks import check_proofs, twin_of
+from sitechecks import SITE_CHECKS, Site, check_executed, check_glue_used, check_pages
+from textchecks import check_contents
+
+NAMED = {check.__name__.removeprefix("check_"): check for check in [*CHECKS, *SITE_CHECKS]}
 
 FRONT = """\
 ---
@@ -178,16 +181,16 @@ BAD = [
 @pytest.mark.parametrize(("check", "old", "new", "word"), BAD)
 def test_bad_page_is_reported(check: str, old: str, new: str, word: str):
     assert old in GOOD
-    problems = getattr(bookchecks, f"check_{check}")(book_of(GOOD.replace(old, new)))
+    problems = NAMED[check](book_of(GOOD.replace(old, new)))
     assert any(word in problem for problem in problems), problems
 
 
 def test_contents_are_checked_both_ways():
     book = book_of(GOOD)
-    assert bookchecks.check_contents(replace(book, toc=[])) == ["page.md: not in _toc.yml"]
-    missing = bookchecks.check_contents(replace(book, toc=["page.md", "other.md"]))
+    assert check_contents(replace(book, toc=[])) == ["page.md: not in _toc.yml"]
+    missing = check_contents(replace(book, toc=["page.md", "other.md"]))
     assert missing == ["other.md: in _toc.yml but not on disk"]
-    twice = bookchecks.check_contents(replace(book, toc=["page.md", "page.md"]))
+    twice = check_contents(replace(book, toc=["page.md", "page.md"]))
     assert twice == ["page.md: twice in _toc.yml"]
 
 
@@ -200,23 +203,23 @@ def test_toc_is_read_at_any_depth():
               sections:
               - file: book/b
     """
-    assert bookchecks.toc_files(dedent(toc)) == ["index.md", "a.md", "b.md"]
+    assert toc_files(dedent(toc)) == ["index.md", "a.md", "b.md"]
 
 
 def test_proof_in_an_appendix_counts_only_after_a_reference():
     result = "```{prf:lemma}\n:label: lem-a\nIt holds.\n```\n"
     proof = "\n```{prf:proof}\nSo it is.\n```\n"
     pages = [parse_page("a.md", result), parse_page("b.md", "Proof of {prf:ref}`lem-a`.\n" + proof)]
-    assert bookchecks.check_proofs(Book(pages)) == []
+    assert check_proofs(Book(pages)) == []
     pages[1] = parse_page("b.md", "Proof of {prf:ref}`lem-a`.\n\nAnother paragraph.\n" + proof)
-    assert bookchecks.check_proofs(Book(pages)) == ["a.md:1: lem-a has no proof"]
+    assert check_proofs(Book(pages)) == ["a.md:1: lem-a has no proof"]
 
 
 def test_longest_label_owns_a_twin():
     labels = {"prop-a", "prop-a-b"}
-    assert bookchecks.twin_of("test_prop_a_b_closed_form", labels) == "prop-a-b"
-    assert bookchecks.twin_of("test_prop_a_closed_form", labels) == "prop-a"
-    assert bookchecks.twin_of("test_prop_ab", labels) is None
+    assert twin_of("test_prop_a_b_closed_form", labels) == "prop-a-b"
+    assert twin_of("test_prop_a_closed_form", labels) == "prop-a"
+    assert twin_of("test_prop_ab", labels) is None
 
 
 def site_of(**changes: object) -> Site:
@@ -279,7 +282,7 @@ def notebook_with(change: str) -> Site:
     ],
 )
 def test_bad_notebook_is_reported(check: str, change: str):
-    assert getattr(sitechecks, f"check_{check}")(notebook_with(change))
+    assert NAMED[check](notebook_with(change))
 
 
 @pytest.mark.parametrize(
@@ -299,18 +302,18 @@ def test_bad_notebook_is_reported(check: str, change: str):
 )
 def test_bad_html_is_reported(check: str, html: str):
     site = site_of(html={"page": BeautifulSoup(html, "html.parser")})
-    assert getattr(sitechecks, f"check_{check}")(site)
+    assert NAMED[check](site)
 
 
 def test_missing_parts_of_a_site_are_reported():
-    assert sitechecks.check_executed(site_of(notebooks={})) == ["page.md: no executed notebook"]
-    assert sitechecks.check_pages(site_of(html={})) == ["page.md: not built"]
+    assert check_executed(site_of(notebooks={})) == ["page.md: no executed notebook"]
+    assert check_pages(site_of(html={})) == ["page.md: not built"]
 
 
 def test_glue_is_checked_both_ways():
-    unused = sitechecks.check_glue_used(site_of(glued={"page": {"top", "low"}}))
+    unused = check_glue_used(site_of(glued={"page": {"top", "low"}}))
     assert unused == ["page.md: low is glued and never used"]
-    missing = sitechecks.check_glue_used(site_of(glued={}))
+    missing = check_glue_used(site_of(glued={}))
     assert missing == ["page.md: top is used and never glued"]
 
 

@@ -6,7 +6,7 @@ it would copy all of that into the site; a page needs one script, its TeX extens
 
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree, ignore_patterns, copyfile
+from shutil import copyfile, copytree, ignore_patterns
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
