@@ -1,0 +1,89 @@
+"""Small worlds, hypothesis settings and the check that a refused call changes nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from recsys.policies import ScoringPolicy
+from recsys.simulator import Shop
+from recsys.world import ShopConfig
+
+# Examples are derived from the test's own source, so a run is as reproducible as the book.
+modest = settings(deadline=None, max_examples=60, derandomize=True, database=None)
+few = settings(deadline=None, max_examples=20, derandomize=True, database=None)
+
+torch.set_num_threads(
+    1
+)  # networks are tiny here, and threads of a busy machine wait for each other
+
+NOT_NUMBERS = (True, "1", None, float("nan"), float("inf"), [1], 1j)
+
+
+def small_shop(seed: int = 0, n_users: int = 60, n_products: int = 12, **constants: float) -> Shop:
+    """Return a shop that is cheap to make and still has every persona and category."""
+    return Shop(ShopConfig(n_users=n_users, n_products=n_products, **constants), seed)
+
+
+SMALL = {"vocabularies": (7, 4), "n_features": 2, "embedding_dim": 3, "hidden": (5, 4)}
+
+
+def example_rows(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return context rows for ``SMALL`` and clicks that depend on both ids and a feature."""
+    rng = np.random.default_rng(seed)
+    users, products = rng.integers(0, 7, n), rng.integers(0, 4, n)
+    features = rng.standard_normal((n, 2))
+    logit = -1.0 + 2.0 * ((users + products) % 2) + features[:, 0]
+    clicks = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(float)
+    return np.column_stack([users, products, features]), clicks
+
+
+def z_score(clicks: np.ndarray, mu: np.ndarray) -> float:
+    """Return how many standard deviations a sum of Bernoulli draws is from its expectation."""
+    return float((clicks.sum() - mu.sum()) / np.sqrt((mu * (1 - mu)).sum()))
+
+
+def snapshot(thing: Any) -> Any:  # noqa: ANN401
+    """Return a comparable deep copy of an object's state; caches of random blocks are no state."""
+    if isinstance(thing, np.ndarray):
+        return ("array", str(thing.dtype), thing.shape, thing.tobytes())
+    if isinstance(thing, torch.Tensor):
+        return ("tensor", str(thing.dtype), thing.shape, thing.detach().cpu().numpy().tobytes())
+    if isinstance(thing, np.random.Generator):
+        return ("generator", snapshot(thing.bit_generator.state))
+    if isinstance(thing, torch.nn.Module):
+        return ("module", snapshot(dict(thing.state_dict())), snapshot(thing.settings))
+    if isinstance(thing, Mapping):
+        return tuple((repr(key), snapshot(value)) for key, value in thing.items())
+    if isinstance(thing, list | tuple):
+        return tuple(snapshot(value) for value in thing)
+    if is_dataclass(thing):
+        return tuple((f.name, snapshot(getattr(thing, f.name))) for f in fields(thing))
+    if isinstance(thing, np.random.SeedSequence):
+        return ("seeds", repr(thing))
+    if hasattr(thing, "__dict__"):
+        state = {k: v for k, v in vars(thing).items() if k != "_blocks"}
+        return (type(thing).__name__, snapshot(state))
+    return repr(thing)
+
+
+@contextmanager
+def refuses(argument: str, *unchanged: object) -> Iterator[None]:
+    """Expect a ``ValueError`` that names the argument and leaves the objects as they were."""
+    before = snapshot(unchanged)
+    with pytest.raises(ValueError, match=rf"(?<!\w){argument}(?!\w)"):
+        yield
+    assert snapshot(unchanged) == before, f"a call refused for its {argument} changed the state"
+
+
+class ByContext(ScoringPolicy):
+    """Scores are the first context column: no ties where the contexts have none."""
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the first column (..., K)."""
+        return contexts[..., 0]
