@@ -1,0 +1,109 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.experiment import Trace
+from recsys.parallel import over_seeds, stack
+from strategies import few, refuses
+
+
+@dataclass(frozen=True)
+class Result:
+    """Something that an experiment may return for a seed."""
+
+    rate: float
+    curve: np.ndarray
+
+
+@few
+@given(seeds=st.lists(st.integers(0, 99), min_size=1, max_size=6))
+def test_results_come_in_the_order_of_the_seeds_and_keep_their_form(seeds: list[int]):
+    result = over_seeds(
+        lambda seed: {"square": seed**2, "row": np.arange(3) * seed, "deep": {"x": 0.5 * seed}},
+        seeds,
+        n_jobs=1,
+        progress=False,
+    )
+    assert result["square"].tolist() == [seed**2 for seed in seeds]
+    assert result["row"].tolist() == [[0, seed, 2 * seed] for seed in seeds]
+    assert result["deep"]["x"].tolist() == [0.5 * seed for seed in seeds]
+
+
+def test_two_processes_return_what_one_returns_in_the_same_order():
+    def slow_start(seed: int) -> np.ndarray:
+        import time
+
+        time.sleep(0.05 * (seed == 0))  # the first seed is ready last
+        return np.random.default_rng(seed).random(3)
+
+    one, two = (over_seeds(slow_start, range(5), n_jobs=jobs, progress=False) for jobs in (1, 2))
+    assert np.array_equal(one, two)
+
+
+def test_twenty_seeds_are_the_default():
+    assert over_seeds(lambda seed: seed, n_jobs=1, progress=False).tolist() == list(range(20))
+
+
+def test_dataclasses_are_stacked_field_by_field():
+    traces = [Trace(*(np.full(4, 10 * s + f) for f in range(4))) for s in range(3)]
+    stacked = stack(traces)
+    assert type(stacked) is Trace
+    for f, name in enumerate(("arms", "rewards", "mu", "best")):
+        assert getattr(stacked, name).tolist() == [[10 * s + f] * 4 for s in range(3)]
+    results = stack([Result(0.1, np.zeros(2)), Result(0.2, np.ones(2))])
+    assert results.rate.tolist() == [0.1, 0.2]
+    assert results.curve.tolist() == [[0, 0], [1, 1]]
+
+
+def test_what_cannot_be_stacked_is_kept_as_a_list():
+    assert stack(["a", "b"]) == ["a", "b"]
+    things = [object(), object()]
+    assert stack([{"model": thing} for thing in things]) == {"model": things}
+
+
+def test_numbers_of_every_kind_become_an_array():
+    for numbers in ([1, 2], [0.5, 1.5], [np.float64(1), np.float64(2)], [True, False]):
+        assert stack(numbers).tolist() == numbers
+
+
+def test_a_failing_seed_is_not_passed_over():
+    def fails(seed: int) -> int:
+        if seed == 2:
+            raise ArithmeticError("seed 2")
+        return seed
+
+    with pytest.raises(ArithmeticError, match="seed 2"):
+        over_seeds(fails, range(4), n_jobs=1, progress=False)
+
+
+@pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
+def test_the_bar_is_shown_on_request_and_not_in_a_file(
+    capsys: pytest.CaptureFixture[str], progress: bool | None, shown: bool
+):
+    over_seeds(lambda seed: seed, range(3), n_jobs=1, progress=progress)
+    captured = capsys.readouterr()
+    assert ("3/3" in captured.err) is shown
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "seeds", [[], [-1], [0.5], [1.0], [True], ["3"], [None], [np.nan], [0, 1, -2], 5]
+)
+def test_seeds_that_are_none_are_refused_before_anything_runs(seeds: object):
+    ran: list[int] = []
+    with refuses("seeds"):
+        over_seeds(ran.append, seeds, n_jobs=1, progress=False)
+    assert ran == []
+
+
+def test_no_process_at_all_is_refused():
+    with refuses("n_jobs"):
+        over_seeds(lambda seed: seed, [0], n_jobs=0, progress=False)
+
+
+def test_nothing_cannot_be_stacked():
+    with refuses("results"):
+        stack([])
