@@ -10,8 +10,11 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.simulator``      the shop as time passes: visits, clicks, logs, shocks, drift, churn
 ``recsys.features``       what a policy is allowed to see of a visit
 ``recsys.policies``       the two verbs of every policy, and the simple policies
-``recsys.baseline``       Embedding + MLP, and how it is trained
-``recsys.experiment``     policies against the shop: seeds, common random numbers, parallel runs
+``recsys.training``       how a click network is trained
+``recsys.baseline``       Embedding + MLP, and the greedy policy it makes
+``recsys.logistic``       logistic regression, the sanity line beside it
+``recsys.parallel``       one function over many seeds, in parallel
+``recsys.experiment``     policies against the shop with common random numbers
 ``recsys.evaluation``     regret, paired bands, log loss, AUC, calibration
 ``recsys.figures``        one look for every figure
 ``recsys.literate``       live source and glued numbers for the pages

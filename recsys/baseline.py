@@ -1,12 +1,8 @@
-"""Embedding + MLP: the click model of chapter 1, its training, and the policy it makes.
-
-Training works on whole tensors with shuffled indices: no Python loop over rows, no Dataset object.
-"""
+"""Embedding + MLP: the click model of chapter 1 and the greedy policy that it makes."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +11,10 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from recsys import checks
+from recsys.features import Featurizer
 from recsys.policies import ScoringPolicy
+from recsys.records import Log
+from recsys.training import History, Training, train
 
 
 class ClickNetwork(nn.Module):
@@ -49,7 +48,7 @@ class ClickNetwork(nn.Module):
         self,
         vocabularies: tuple[int, ...] = (),
         n_features: int = 0,
-        embedding_dim: int = 8,
+        embedding_dim: int = 16,
         hidden: tuple[int, ...] = (64, 32),
         embedding_scale: float = 0.1,
         seed: int = 0,
@@ -134,115 +133,6 @@ class ClickNetwork(nn.Module):
         return model
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a click network is trained."""
-
-    epochs: int = 30  # at most
-    batch_size: int = 4_096
-    learning_rate: float = 1e-2
-    weight_decay: float = 0.0  # decoupled (AdamW)
-    validation_fraction: float = 0.1  # the last rows in time
-    patience: int = 3  # epochs without a better validation loss before training stops
-    seed: int = 0  # of the order of the batches
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            checks.integer(name, getattr(self, name), 1)
-        checks.integer("seed", self.seed, 0)
-        checks.number("learning_rate", self.learning_rate, 1e-9, 10.0)
-        checks.number("weight_decay", self.weight_decay, 0.0, 10.0)
-        checks.number("validation_fraction", self.validation_fraction, 0.0, 0.9)
-
-
-@dataclass(frozen=True)
-class History:
-    """Mean losses in nats after each epoch, and the epoch whose parameters were kept."""
-
-    training: list[float]
-    validation: list[float]
-    best_epoch: int
-
-
-def train(
-    model: ClickNetwork,
-    contexts: ArrayLike,
-    clicks: ArrayLike,
-    training: Training | None = None,
-    progress: bool = False,
-) -> History:
-    """Fit a click network by minimising the mean log loss (``eq-bce``), in place.
-
-    Parameters
-    ----------
-    model : ClickNetwork
-        Trained on the device that its parameters are on.
-    contexts : (n, columns) rows in order of time
-    clicks : (n,) zeros and ones
-    training : Training, optional
-    progress : bool
-        Print one line an epoch.
-
-    Returns
-    -------
-    History
-        The model keeps the parameters of the epoch with the lowest validation loss.
-
-    Raises
-    ------
-    ValueError
-        If shapes, ids or labels are wrong; the model is then unchanged.
-    """
-    training = training or Training()
-    labels = checks.binary("clicks", clicks)
-    if labels.ndim != 1 or len(labels) < 2:
-        raise ValueError(f"clicks: got shape {labels.shape}, expected (n,) with n >= 2")
-    identifiers, features = model.split(contexts)
-    if len(identifiers) != len(labels):
-        raise ValueError(f"contexts: got {len(identifiers)} rows, expected {len(labels)}")
-    target = torch.as_tensor(labels, dtype=torch.float32, device=features.device)
-    n_validation = round(training.validation_fraction * len(labels))
-    n_train = len(labels) - n_validation  # time-ordered: the last rows validate
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
-    loss_of = nn.BCEWithLogitsLoss()
-    order = torch.Generator().manual_seed(training.seed)
-    history = History([], [], 0)
-    best, kept, best_epoch = np.inf, None, 0
-    for epoch in range(training.epochs):
-        shuffled = torch.randperm(n_train, generator=order).to(features.device)
-        total = torch.zeros((), device=features.device)
-        for rows in shuffled.split(training.batch_size):
-            loss = loss_of(model(identifiers[rows], features[rows]), target[rows])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            total += loss.detach() * len(rows)
-        history.training.append(float(total) / n_train)
-        if n_validation:
-            with torch.no_grad():
-                held_out = loss_of(
-                    model(identifiers[n_train:], features[n_train:]), target[n_train:]
-                )
-            history.validation.append(float(held_out))
-        watched = (history.validation or history.training)[-1]
-        if progress:
-            print(
-                f"epoch {epoch + 1:2d}  training {history.training[-1]:.5f}  held out {watched:.5f}"
-            )
-        if watched < best:
-            best, best_epoch = watched, epoch
-            kept = {name: value.clone() for name, value in model.state_dict().items()}
-        elif n_validation and epoch - best_epoch >= training.patience:
-            break
-    model.load_state_dict(kept)
-    return History(history.training, history.validation, best_epoch)
-
-
 class ModelPolicy(ScoringPolicy):
     """Greedy on a trained click network, which it never changes."""
 
@@ -255,3 +145,27 @@ class ModelPolicy(ScoringPolicy):
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the predicted click probabilities (..., K)."""
         return self.model.predict(contexts)
+
+
+def fit(
+    featurizer: Featurizer, log: Log, training: Training | None = None, **settings: object
+) -> tuple[ClickNetwork, History]:
+    """Return a click network trained on a log as the featurizer describes it.
+
+    Parameters
+    ----------
+    featurizer : Featurizer
+        Says which columns are ids and which are features.
+    log : Log
+        Impressions in order of time.
+    training : Training, optional
+        Its seed also draws the initial parameters.
+    settings :
+        Further settings of ``ClickNetwork``.
+    """
+    training = training or Training()
+    model = ClickNetwork(
+        featurizer.vocabularies, featurizer.n_features, seed=training.seed, **settings
+    )
+    rows = featurizer.rows(log.users, log.products, log.rounds)
+    return model, train(model, rows, log.clicks, training)

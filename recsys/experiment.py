@@ -1,4 +1,4 @@
-"""Policies against the shop: seeds, common random numbers, parallel runs.
+"""Policies against the shop: runs with common random numbers, replicated over seeds.
 
 Every policy meets the same visits and the same click uniforms and draws from a generator of its
 own name, so adding a policy to a comparison changes nobody else's rewards.
@@ -7,14 +7,13 @@ own name, so adding a policy to a comparison changes nobody else's rewards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from recsys import checks
 from recsys.features import Featurizer
+from recsys.parallel import over_seeds
 from recsys.policies import EpsilonGreedy, Policy, ScoringPolicy
 from recsys.records import Log, Visits
 from recsys.simulator import Shop
@@ -40,51 +39,7 @@ class Trace:
         return self.best - self.mu
 
 
-def stack(results: Sequence) -> object:
-    """Join results of equal form along a new first axis: traces, mappings, arrays, numbers.
-
-    Other objects (trained models, say) are kept as a list.
-    """
-    first = results[0]
-    if isinstance(first, Trace):
-        names = [field.name for field in fields(Trace)]
-        return Trace(*(np.stack([getattr(r, name) for r in results]) for name in names))
-    if isinstance(first, Mapping):
-        return {key: stack([r[key] for r in results]) for key in first}
-    if isinstance(first, np.ndarray | np.generic | float | int):
-        return np.stack([np.asarray(r) for r in results])
-    return list(results)
-
-
-def over_seeds(
-    function: Callable[[int], object],
-    seeds: Iterable[int] = range(20),
-    n_jobs: int = -1,
-    progress: bool | None = None,
-) -> object:
-    """Call ``function(seed)`` for every seed in parallel and ``stack`` what it returns.
-
-    Parameters
-    ----------
-    function : callable
-        Takes a seed, returns a mapping, a ``Trace`` or an array.
-    seeds : iterable of int
-    n_jobs : int
-        Processes, as joblib counts them; ``joblib.parallel_config`` overrides where they run.
-    progress : bool, optional
-        Show a progress bar; by default where standard error is a terminal.
-    """
-    seeds = [checks.integer("seeds", int(seed), 0) for seed in seeds]
-    if not seeds:
-        raise ValueError("seeds: got none, expected at least one")
-    jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(s) for s in seeds)
-    bar = tqdm(
-        jobs, total=len(seeds), unit="seed", disable=None if progress is None else not progress
-    )
-    return stack(list(bar))
-
-
-def play(
+def run(
     shops: Shop | Sequence[Shop],
     policy: Policy,
     featurizers: Featurizer | Sequence[Featurizer],
@@ -93,8 +48,8 @@ def play(
 ) -> Trace:
     """Let a policy serve the visits ``start`` to ``start + n - 1``.
 
-    A policy that learns is served round by round and updated after each reward; one that does
-    not is served in bulk. The clocks of the shops stay.
+    A policy that learns is served round by round and updated after each reward; one that does not
+    is served in bulk (one shop only). The clocks of the shops stay.
 
     Parameters
     ----------
@@ -108,78 +63,103 @@ def play(
     -------
     Trace
         Arrays (n,) for one shop, (S, n) for a sequence of shops.
+
+    Raises
+    ------
+    ValueError
+        If the featurizers do not match the shops, or a policy that does not learn gets many.
     """
     single = isinstance(shops, Shop)
     worlds = [shops] if single else list(shops)
     makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers)
-    n = checks.integer("n", n, 1)
-    if len(makers) != len(worlds):
-        raise ValueError(
-            f"featurizers: got {len(makers)}, expected one for each shop: {len(worlds)}"
-        )
-    parts = []
-    for first in range(start, start + n, CHUNK):
-        size = min(CHUNK, start + n - first)
-        visits = [shop.visits(first, size) for shop in worlds]
-        contexts = np.stack([make(v) for make, v in zip(makers, visits, strict=True)], axis=1)
+    start, n = checks.integer("start", start, 0), checks.integer("n", n, 1)
+    if not worlds or len(makers) != len(worlds):
+        raise ValueError(f"featurizers: got {len(makers)}, expected one per shop: {len(worlds)}")
+    if not single and not policy.learns:
+        raise ValueError(f"shops: got {len(worlds)}, expected one shop for a policy that is fixed")
+    arms = np.empty((n, len(worlds)), dtype=np.int64)
+    shown, best, rewards = (np.empty((n, len(worlds))) for _ in range(3))
+    if not policy.learns:
+        arms[:, 0], _ = choose(shops, policy, makers[0], shops.visits(start, n))
+    for first in range(0, n, CHUNK):
+        size = min(CHUNK, n - first)
+        visits = [shop.visits(start + first, size) for shop in worlds]
         mu = np.stack([_truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
-        on_sale = np.stack(
-            [s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], axis=1
-        )
-        uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (rounds, S)
-        if single:
-            contexts, mu, on_sale, uniforms = (
-                contexts[:, 0],
-                mu[:, 0],
-                on_sale[:, 0],
-                uniforms[:, 0],
-            )
-        arms = np.empty(uniforms.shape, dtype=np.int64)
+        on_sale = np.stack([s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], 1)
+        uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (size, S)
+        rows = slice(first, first + size)
         if policy.learns:
-            for t in range(size):
-                arms[t] = policy.select(contexts[t], on_sale[t])
-                shown = np.take_along_axis(mu[t], arms[t][..., None], axis=-1)[..., 0]
-                reward = (uniforms[t] < shown).astype(float)
-                policy.update(arms[t], _played(contexts[t], arms[t], on_sale[t]), reward)
+            contexts = np.stack([m(v) for m, v in zip(makers, visits, strict=True)], axis=1)
+            parts = (contexts, mu, on_sale, uniforms)
+            parts = tuple(part[:, 0] for part in parts) if single else parts
+            arms[rows] = _learn(policy, *parts).reshape(size, -1)
+        shown[rows] = np.take_along_axis(mu, arms[rows, :, None], axis=-1)[..., 0]
+        best[rows] = np.where(on_sale, mu, 0.0).max(axis=-1)
+        rewards[rows] = uniforms < shown[rows]
+    return Trace(*(a[:, 0] if single else a.T for a in (arms, rewards, shown, best)))
+
+
+def _learn(
+    policy: Policy,
+    contexts: np.ndarray,
+    mu: np.ndarray,
+    on_sale: np.ndarray,
+    uniforms: np.ndarray,
+) -> np.ndarray:
+    """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...)."""
+    arms = np.empty(uniforms.shape, dtype=np.int64)
+    for t in range(len(arms)):
+        arm = policy.select(contexts[t], on_sale[t])
+        arms[t] = arm
+        shown = np.take_along_axis(mu[t], arms[t][..., None], axis=-1)[..., 0]
+        reward = (uniforms[t] < shown).astype(float)
+        if contexts.ndim == on_sale.ndim:  # a row of its own for each arm is an axis more
+            played = contexts[t]
         else:
-            arms[:] = policy.select(contexts, on_sale)
-        shown = np.take_along_axis(mu, arms[..., None], axis=-1)[..., 0]
-        best = np.where(on_sale, mu, 0.0).max(axis=-1)
-        parts.append(Trace(arms, (uniforms < shown).astype(float), shown, best))
-    joined = (np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Trace))
-    return Trace(*(np.moveaxis(array, 0, -1) for array in joined))
+            played = np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)[..., 0, :]
+        policy.update(arm, played, reward)
+    return arms
 
 
 def _truth(shop: Shop, visits: Visits) -> np.ndarray:
-    """Click probabilities (rounds, K) of all products at each visit."""
+    """Click probabilities (visits, K) of all products at each visit."""
     arms = np.arange(shop.n_products)
     return shop.click_probability(visits.users[:, None], arms, visits.rounds[:, None])
 
 
-def _played(contexts: np.ndarray, arms: np.ndarray, on_sale: np.ndarray) -> np.ndarray:
-    """Context rows of the arms played: a shared row as it is, else the arm's own row."""
-    if contexts.ndim == on_sale.ndim:
-        return contexts
-    return np.take_along_axis(contexts, arms[..., None, None], axis=-2)[..., 0, :]
+def choose(
+    shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, visits: Visits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let a policy that is fixed meanwhile serve many visits: products (n,), propensities (n,).
+
+    Each product is drawn from ``policy.probabilities`` by the policy's own generator. Where the
+    contexts depend on the user alone, each user is scored once, however often they come.
+    """
+    n = len(visits.rounds)
+    draws = policy.rng.random(n)
+    products, propensities = np.empty(n, dtype=np.int64), np.empty(n)
+    for rows in shop.stable_parts(visits.rounds, CHUNK if featurizer.depends_on_time else n):
+        part = visits[rows]
+        who, index = np.arange(len(part.users)), np.arange(len(part.users))
+        if not featurizer.depends_on_time:
+            _, who, index = np.unique(part.users, return_index=True, return_inverse=True)
+        on_sale = shop.available(part.rounds[0])
+        chances = policy.probabilities(featurizer(part[who]), on_sale)  # (distinct, K)
+        cumulative = np.cumsum(chances, axis=1)[index]
+        below = cumulative <= draws[rows, None] * cumulative[:, -1:]
+        products[rows] = below.sum(axis=1)
+        propensities[rows] = chances[index, products[rows]]
+    return products, propensities
 
 
 def serve(shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, n: int) -> Log:
     """Let a policy that is fixed meanwhile serve ``n`` visits from now on; return its log.
 
-    Like ``shop.log`` with ``policy`` in the place of yesterday's: the product is drawn from
-    ``policy.probabilities`` by the shop's logging uniforms, the propensity is recorded, and the
-    clock moves on.
+    Like ``shop.log`` with ``policy`` in the place of yesterday's: propensities are recorded and
+    the clock moves on.
     """
     visits = shop.visits(shop.now, checks.integer("n", n, 1))
-    products, propensities = np.empty(n, dtype=np.int64), np.empty(n)
-    for first in range(0, n, CHUNK):
-        rows = slice(first, first + CHUNK)
-        part = visits[rows]
-        chances = policy.probabilities(featurizer(part), shop.available(part.rounds))  # (n, K)
-        cumulative = np.cumsum(chances, axis=1)
-        draws = shop.logging_uniforms(part.rounds)[:, None] * cumulative[:, -1:]
-        products[rows] = (cumulative <= draws).sum(axis=1)
-        propensities[rows] = np.take_along_axis(chances, products[rows, None], axis=1)[:, 0]
+    products, propensities = choose(shop, policy, featurizer, visits)
     clicks = shop.clicks(visits, products)
     shop.now += n
     return Log(visits.rounds, visits.users, products, clicks, propensities)
@@ -194,7 +174,7 @@ def replicate(
     n_jobs: int = -1,
     progress: bool | None = None,
 ) -> dict[str, Trace]:
-    """Play every policy in a shop of every seed.
+    """Run every policy in a shop of every seed.
 
     Parameters
     ----------
@@ -206,6 +186,8 @@ def replicate(
     config : ShopConfig, optional
     prepare : callable, optional
         Called on each new shop before the policies: logs, shocks, churn.
+    n_jobs, progress :
+        As in ``parallel.over_seeds``.
 
     Returns
     -------
@@ -220,7 +202,7 @@ def replicate(
         traces = {}
         for name, contestant in policies.items():
             policy, featurizer = contestant(shop, shop.policy_rng(name))
-            traces[name] = play(shop, policy, featurizer, shop.now, n_rounds)
+            traces[name] = run(shop, policy, featurizer, shop.now, n_rounds)
         return traces
 
     return over_seeds(one_seed, seeds, n_jobs, progress)

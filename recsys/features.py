@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.records import Visits
 from recsys.simulator import Shop
+from recsys.world import PRODUCT_FEATURES, USER_FEATURES
 
 
 class Featurizer:
@@ -20,6 +21,10 @@ class Featurizer:
     shop : Shop
         The shop whose visits are described.
     """
+
+    depends_on_time = False  # whether a user's contexts change from round to round
+    vocabularies: tuple[int, ...] = ()  # sizes of the id columns, which come first in a row
+    n_features = 0  # number of feature columns, which follow
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
@@ -38,6 +43,10 @@ class Featurizer:
 class Identifiers(Featurizer):
     """Rows (user id, product id): all that the embedding model sees."""
 
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(shop)
+        self.vocabularies = (shop.n_users, shop.n_products)
+
     def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         """Return rows of shape (..., 2)."""
         return np.stack(np.broadcast_arrays(users, products), axis=-1).astype(float)
@@ -45,6 +54,12 @@ class Identifiers(Featurizer):
 
 class ObservedFeatures(Featurizer):
     """Rows (product id, user features): what a disjoint linear bandit knows, for parity."""
+
+    n_features = len(USER_FEATURES)
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(shop)
+        self.vocabularies = (shop.n_products,)
 
     def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         """Return rows of shape (..., 1 + 9)."""
@@ -56,6 +71,8 @@ class ObservedFeatures(Featurizer):
 class JointFeatures(Featurizer):
     """Rows (user features, product features): no id at all, so nothing is ever unknown."""
 
+    n_features = len(USER_FEATURES) + len(PRODUCT_FEATURES)
+
     def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         """Return rows of shape (..., 9 + 6)."""
         users, products = np.broadcast_arrays(users, products)
@@ -66,6 +83,9 @@ class JointFeatures(Featurizer):
 class Truth(Featurizer):
     """Rows (click probability,): what only the oracle may see."""
 
+    depends_on_time = True
+    n_features = 1
+
     def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         """Return rows of shape (..., 1)."""
         return self.shop.click_probability(users, products, rounds)[..., None]
@@ -73,6 +93,8 @@ class Truth(Featurizer):
 
 class SharedUserFeatures(Featurizer):
     """One row of user features that all arms share: contexts of shape (..., d), not (..., K, d)."""
+
+    n_features = len(USER_FEATURES)
 
     def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         """Return rows of shape (..., 9), the same for every product."""

@@ -110,13 +110,15 @@ class ScoringPolicy:
         return best / best.sum(axis=-1, keepdims=True)
 
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
-        """Check the feedback; a policy that learns overrides ``_learn``."""
+        """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""
         shape = () if self.n_worlds is None else (self.n_worlds,)
         arms = checks.ids("arm", arm, self.n_arms)
         if arms.shape != shape:
             raise ValueError(f"arm: got shape {arms.shape}, expected {shape}")
         rewards = checks.finite("reward", reward, shape)
-        self._learn(arms, checks.finite("context", context, (*shape, None)), rewards)
+        context = checks.finite("context", context, (*shape, None))
+        if self.learns:
+            self._learn(arms, context, rewards)
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         pass
@@ -142,10 +144,8 @@ class MostPopular(ScoringPolicy):
     """Shows everybody the arm with the highest observed click rate, smoothed towards the prior.
 
     ``prior_clicks`` clicks in ``prior_impressions`` impressions are added to each arm's counts, so
-    a few lucky clicks do not make a bestseller.
+    a few lucky clicks do not make a bestseller. With ``learns=False`` the counts stay as they are.
     """
-
-    learns = True
 
     def __init__(
         self,
@@ -154,17 +154,25 @@ class MostPopular(ScoringPolicy):
         rng: np.random.Generator | None = None,
         prior_clicks: float = 2.0,
         prior_impressions: float = 50.0,
+        learns: bool = True,
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
+        self.learns = bool(learns)
         shape = (self.n_arms,) if self.n_worlds is None else (self.n_worlds, self.n_arms)
         prior = checks.number("prior_impressions", prior_impressions, 1e-9)
         self.clicks = np.full(shape, checks.number("prior_clicks", prior_clicks, 0.0, prior))
         self.impressions = np.full(shape, prior)
 
     @classmethod
-    def from_log(cls, log: Log, n_arms: int, rng: np.random.Generator | None = None) -> MostPopular:
-        """Return the policy after reading a log (one world)."""
-        policy = cls(n_arms, rng=rng)
+    def from_log(
+        cls,
+        log: Log,
+        n_arms: int,
+        rng: np.random.Generator | None = None,
+        learns: bool = False,
+    ) -> MostPopular:
+        """Return the policy after reading a log (one world); by default it then stands still."""
+        policy = cls(n_arms, rng=rng, learns=learns)
         products = checks.ids("log.products", log.products, policy.n_arms)
         policy.clicks += np.bincount(products, weights=log.clicks, minlength=policy.n_arms)
         policy.impressions += np.bincount(products, minlength=policy.n_arms)

@@ -7,6 +7,8 @@ the same click (common random numbers), and any round can be replayed.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
@@ -28,6 +30,7 @@ from recsys.world import (
 )
 
 HORIZON = 2**62  # no round comes later
+NEW_TENURE = 0.1  # years: mean tenure of users who arrive later
 
 
 class Shop:
@@ -101,8 +104,9 @@ class Shop:
         rounds = np.arange(start, start + n)
         draws = self._streams.uniforms("arrivals", rounds)
         users = np.empty(n, dtype=np.int64)
-        for first, rows in self._by_epoch(rounds):
-            cumulative = np.cumsum(self.users.activity * self.present_users(first))
+        for rows in self.stable_parts(rounds):
+            present = self.present_users(int(rounds[rows][0]))
+            cumulative = np.cumsum(self.users.activity * present)
             position = draws[rows] * cumulative[-1]
             users[rows] = np.searchsorted(cumulative, position, side="right")
         return Visits(rounds, users, self._streams.uniforms("clicks", rounds))
@@ -113,13 +117,15 @@ class Shop:
         self.now = int(t)
         return one
 
-    def _by_epoch(self, rounds: np.ndarray) -> list[tuple[int, slice]]:
-        """Split consecutive rounds where catalogue or audience changes: (first round, rows)."""
-        cuts = [e for e in self._epochs if rounds[0] < e <= rounds[-1]]
-        starts = [int(rounds[0]), *cuts]
-        ends = [*cuts, int(rounds[-1]) + 1]
-        offset = int(rounds[0])
-        return [(a, slice(a - offset, b - offset)) for a, b in zip(starts, ends, strict=True)]
+    def stable_parts(self, rounds: np.ndarray, longest: int = HORIZON) -> list[slice]:
+        """Cut consecutive rounds where catalogue or audience changes, and after ``longest``."""
+        start, stop = int(rounds[0]), int(rounds[-1]) + 1
+        cuts = sorted({start, stop, *(e for e in self._epochs if start < e < stop)})
+        parts = []
+        for a, b in pairwise(cuts):
+            size = min(longest, b - a)
+            parts += [slice(c - start, min(c + size, b) - start) for c in range(a, b, size)]
+        return parts
 
     # ------------------------------------------------------------------ clicks
 
@@ -176,10 +182,6 @@ class Shop:
 
     # ------------------------------------------------------------------ yesterday's policy
 
-    def logging_uniforms(self, rounds: ArrayLike) -> np.ndarray:
-        """Return the uniforms that decide what a randomised policy shows at the rounds."""
-        return self._streams.uniforms("logging", checks.ids("rounds", rounds, HORIZON))
-
     def _exposure(self, round_: int) -> np.ndarray:
         """Propensities (C, n_products) of yesterday's policy, a row per top category."""
         return exposure(self.products, self._entry, self.available(round_), self.config)
@@ -196,12 +198,12 @@ class Shop:
         """Let yesterday's policy serve ``n`` visits from ``now`` on, and move the clock on."""
         n = checks.integer("n", n, 1)
         visits = self.visits(self.now, n)
-        draws = self.logging_uniforms(visits.rounds)
+        draws = self._streams.uniforms("logging", visits.rounds)
         products = np.empty(n, dtype=np.int64)
         propensities = np.empty(n)
         top = top_category(self.users, visits.users)
-        for first, rows in self._by_epoch(visits.rounds):
-            table = self._exposure(first)
+        for rows in self.stable_parts(visits.rounds):
+            table = self._exposure(int(visits.rounds[rows][0]))
             cumulative = np.cumsum(table, axis=1)
             cumulative /= cumulative[:, -1:]
             # one search for all rows: the table of category c occupies the interval [c, c + 1)
@@ -250,7 +252,7 @@ class Shop:
         self.products = join(self.products, draw_products(n_products, self.config, rng))
         self._entry = np.append(self._entry, np.full(n_products, at))
         self._exit = np.append(self._exit, np.full(n_products, HORIZON))
-        self.users = join(self.users, draw_users(n_users, self.config, rng))
+        self.users = join(self.users, draw_users(n_users, self.config, rng, NEW_TENURE))
         self._user_entry = np.append(self._user_entry, np.full(n_users, at))
         self._epochs = sorted({*self._epochs, at})
         self._tabulate_affinities()

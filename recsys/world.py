@@ -97,11 +97,13 @@ class Products:
     features: np.ndarray  # (n, 6) what the shop knows: PRODUCT_FEATURES
 
 
-def draw_users(n: int, config: ShopConfig, rng: np.random.Generator) -> Users:
+def draw_users(
+    n: int, config: ShopConfig, rng: np.random.Generator, mean_tenure: float = 2.0
+) -> Users:
     """Draw ``n`` users: a persona each, individual variation, and noisy observed features.
 
-    Past purchases are Poisson counts whose mean follows the liking and the tenure, so a new
-    customer's features say little; the basket level is the price taste plus noise.
+    Past purchases are Poisson counts whose mean follows the liking and the tenure (in years), so
+    a new customer's features say little; the basket level is the price taste plus noise.
     """
     shares = np.array([p.share for p in PERSONAS])
     persona = rng.choice(len(PERSONAS), size=n, p=shares / shares.sum())
@@ -110,7 +112,7 @@ def draw_users(n: int, config: ShopConfig, rng: np.random.Generator) -> Users:
     sensitivity = np.array([p.price_sensitivity for p in PERSONAS])[persona]
     sensitivity = sensitivity + 0.3 * rng.standard_normal(n)
     activity = rng.gamma(0.8, size=n) + 0.02
-    tenure = np.minimum(rng.exponential(2.0, size=n), 8.0)  # years
+    tenure = np.minimum(rng.exponential(mean_tenure, size=n), 8.0)  # years
     liking = np.exp(log_affinity)
     liking /= liking.sum(axis=1, keepdims=True)
     mean_purchases = config.purchases_per_year * (0.25 + tenure)[:, None] * liking

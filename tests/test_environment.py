@@ -16,10 +16,10 @@ ROOT = Path(__file__).parent.parent
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
     {"checks", "records"},
-    {"streams", "world"},
+    {"streams", "world", "parallel", "training"},
     {"simulator"},
     {"features", "policies"},
-    {"baseline"},
+    {"baseline", "logistic"},
     {"experiment"},
     {"evaluation"},
     {"figures"},

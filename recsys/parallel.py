@@ -1,0 +1,58 @@
+"""One function, many seeds: parallel runs through joblib, results stacked along the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from recsys import checks
+
+
+def stack(results: Sequence) -> object:
+    """Join results of equal form along a new first axis: mappings, dataclasses, arrays, numbers.
+
+    Other objects (trained models, say) are kept as a list.
+    """
+    first = results[0]
+    if isinstance(first, Mapping):
+        return {key: stack([r[key] for r in results]) for key in first}
+    if is_dataclass(first):
+        return type(first)(*(stack([getattr(r, f.name) for r in results]) for f in fields(first)))
+    if isinstance(first, np.ndarray | np.generic | float | int):
+        return np.stack([np.asarray(r) for r in results])
+    return list(results)
+
+
+def over_seeds(
+    function: Callable[[int], object],
+    seeds: Iterable[int] = range(20),
+    n_jobs: int = -1,
+    progress: bool | None = None,
+) -> object:
+    """Call ``function(seed)`` for every seed in parallel and ``stack`` what it returns.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a seed; returns a mapping, a dataclass, an array or a number.
+    seeds : iterable of int
+    n_jobs : int
+        Processes, as joblib counts them; ``joblib.parallel_config`` says where they run.
+    progress : bool, optional
+        Show a progress bar; by default where standard error is a terminal.
+
+    Raises
+    ------
+    ValueError
+        If there is no seed, or a seed is not a non-negative integer.
+    """
+    checked = [checks.integer("seeds", seed, 0) for seed in seeds]
+    if not checked:
+        raise ValueError("seeds: got none, expected at least one")
+    jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(s) for s in checked)
+    hidden = None if progress is None else not progress
+    return stack(list(tqdm(jobs, total=len(checked), unit="seed", disable=hidden)))

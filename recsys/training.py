@@ -1,0 +1,132 @@
+"""How a click network is trained: log loss, shuffled minibatches, early stopping in order of time.
+
+Training works on whole tensors with shuffled indices: no Python loop over rows, no Dataset object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+
+from recsys import checks
+
+
+class Splitting(Protocol):
+    """What training asks of a network besides being a ``torch.nn.Module``."""
+
+    def split(self, contexts: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return checked ids and features of context rows."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a click network is trained."""
+
+    epochs: int = 30  # at most
+    batch_size: int = 4_096
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.0  # decoupled (AdamW)
+    validation_fraction: float = 0.1  # the last rows in time
+    patience: int = 3  # epochs without a better validation loss before training stops
+    seed: int = 0  # of the order of the batches
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            checks.integer(name, getattr(self, name), 1)
+        checks.integer("seed", self.seed, 0)
+        checks.number("learning_rate", self.learning_rate, 1e-9, 10.0)
+        checks.number("weight_decay", self.weight_decay, 0.0, 10.0)
+        checks.number("validation_fraction", self.validation_fraction, 0.0, 0.9)
+
+
+@dataclass(frozen=True)
+class History:
+    """Mean losses in nats after each epoch, and the epoch whose parameters were kept."""
+
+    training: list[float]
+    validation: list[float]
+    best_epoch: int
+
+
+def train(
+    model: Splitting,
+    contexts: ArrayLike,
+    clicks: ArrayLike,
+    training: Training | None = None,
+    progress: bool = False,
+) -> History:
+    """Fit a click network by minimising the mean log loss (``eq-bce``), in place.
+
+    Parameters
+    ----------
+    model : baseline.ClickNetwork
+        Trained on the device that its parameters are on.
+    contexts : (n, columns) rows in order of time
+    clicks : (n,) zeros and ones
+    training : Training, optional
+    progress : bool
+        Print one line an epoch.
+
+    Returns
+    -------
+    History
+        The model keeps the parameters of the epoch with the lowest validation loss.
+
+    Raises
+    ------
+    ValueError
+        If shapes, ids or labels are wrong; the model is then unchanged.
+    """
+    training = training or Training()
+    labels = checks.binary("clicks", clicks)
+    if labels.ndim != 1 or len(labels) < 2:
+        raise ValueError(f"clicks: got shape {labels.shape}, expected (n,) with n >= 2")
+    identifiers, features = model.split(contexts)
+    if len(identifiers) != len(labels):
+        raise ValueError(f"contexts: got {len(identifiers)} rows, expected {len(labels)}")
+    target = torch.as_tensor(labels, dtype=torch.float32, device=features.device)
+    n_validation = round(training.validation_fraction * len(labels))
+    n_train = len(labels) - n_validation  # time-ordered: the last rows validate
+    optimiser = torch.optim.AdamW(
+        model.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    loss_of = nn.BCEWithLogitsLoss()
+    order = torch.Generator().manual_seed(training.seed)
+    history = History([], [], 0)
+    best, kept, best_epoch = np.inf, None, 0
+    for epoch in range(training.epochs):
+        shuffled = torch.randperm(n_train, generator=order).to(features.device)
+        total = torch.zeros((), device=features.device)
+        for rows in shuffled.split(training.batch_size):
+            loss = loss_of(model(identifiers[rows], features[rows]), target[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            total += loss.detach() * len(rows)
+        history.training.append(float(total) / n_train)
+        if n_validation:
+            with torch.no_grad():
+                held_out = loss_of(
+                    model(identifiers[n_train:], features[n_train:]), target[n_train:]
+                )
+            history.validation.append(float(held_out))
+        watched = (history.validation or history.training)[-1]
+        if progress:
+            print(
+                f"epoch {epoch + 1:2d}  training {history.training[-1]:.5f}  held out {watched:.5f}"
+            )
+        if watched < best:
+            best, best_epoch = watched, epoch
+            kept = {name: value.clone() for name, value in model.state_dict().items()}
+        elif n_validation and epoch - best_epoch >= training.patience:
+            break
+    model.load_state_dict(kept)
+    return History(history.training, history.validation, best_epoch)
