@@ -340,6 +340,14 @@ def test_numbers_of_arms_and_worlds_are_positive_integers(value: object):
         MostPopular.from_log(small_shop().log(3), value)
 
 
+def test_the_smallest_numbers_of_arms_and_worlds_are_one():
+    for make in MAKERS.values():
+        assert make(1, None).select(np.full((1, 2), 0.5)) == 0
+        assert make(1, 1).select(np.full((1, 1, 2), 0.5)).tolist() == [0]
+    even = MostPopular(1, prior_clicks=0.25, prior_impressions=0.5)
+    assert even.scores(np.zeros(1)).tolist() == [0.5]
+
+
 def test_constants_outside_their_range_are_refused():
     for epsilon in (-0.1, 1.1, np.nan, True, "0.1", None):
         with refuses("epsilon"):

@@ -199,6 +199,21 @@ def test_users_visit_in_proportion_to_their_activity():
     assert stats.chisquare(seen, expected).pvalue > 1e-3
 
 
+def test_visits_come_with_their_stated_probabilities_before_and_after_newcomers():
+    shop = small_shop(2, n_users=12)
+    shop.churn(at=20_000, n_users=6)
+    users = shop.visits(0, 60_000).users
+    for part, t in ((users[:20_000], 0), (users[20_000:], 20_000)):
+        stated = shop.visit_probabilities(t)
+        assert stated.shape == (18,)
+        assert stated.sum() == pytest.approx(1.0, abs=1e-12)
+        there = stated > 0
+        assert np.array_equal(there, shop.present_users(t))
+        seen = np.bincount(part, minlength=18)
+        assert seen[~there].sum() == 0
+        assert stats.chisquare(seen[there], len(part) * stated[there]).pvalue > 1e-3
+
+
 def test_visitors_are_independent_of_the_click_uniforms():
     visits = small_shop(1).visits(0, 40_000)
     r = stats.spearmanr(visits.users, visits.uniforms).statistic
@@ -505,6 +520,13 @@ def test_products_enter_at_their_round_and_others_leave_at_it():
     assert np.array_equal(shop.available([49, 50]), [before, after])
 
 
+def test_a_churn_of_nobody_changes_nobody():
+    shop, calm = small_shop(2), small_shop(2)
+    shop.churn(at=5)
+    assert (shop.n_products, shop.n_users) == (12, 60)
+    assert snapshot(shop.log(50)) == snapshot(calm.log(50))
+
+
 def test_every_churn_brings_its_own_newcomers():
     shop = small_shop(2)
     for at in (0, 50, 50, 50, 60):
@@ -616,6 +638,8 @@ def test_counts_and_rounds_that_are_none_are_refused(value: object):
     assert shop.now == 5
     with refuses("round_", shop):
         shop.present_users(value)
+    with refuses("round_", shop):
+        shop.visit_probabilities(value)
     with refuses("at", shop):
         shop.shock(value)
     with refuses("at", shop):
