@@ -16,6 +16,8 @@ from recsys.policies import ScoringPolicy
 from recsys.records import Log
 from recsys.training import History, Training, train
 
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
 
 class ClickNetwork(nn.Module):
     """One score for a context row: embeddings of its ids, its features, and an MLP on top.
@@ -54,6 +56,9 @@ class ClickNetwork(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        for name, sizes in (("vocabularies", vocabularies), ("hidden", hidden)):
+            if not isinstance(sizes, tuple | list):
+                raise ValueError(f"{name}: got {sizes!r}, expected a tuple of integers")
         self.settings = {
             "vocabularies": tuple(checks.integer("vocabularies", v, 1) for v in vocabularies),
             "n_features": checks.integer("n_features", n_features, 0),
@@ -85,11 +90,11 @@ class ClickNetwork(nn.Module):
         """Return checked ids (n, m) and features (n, d) of context rows, on the model's device."""
         rows = checks.finite("contexts", contexts, (None, self.row_length))
         m = len(self.embeddings)
-        identifiers = rows[:, :m].astype(np.int64)
-        if not np.array_equal(identifiers, rows[:, :m]):
-            raise ValueError("contexts: got ids with a fraction, expected whole numbers")
-        for column, size in zip(identifiers.T, self.settings["vocabularies"], strict=True):
-            checks.ids("contexts", column, size)
+        sizes = self.settings["vocabularies"]
+        columns = [checks.whole("contexts", rows[:, i], size) for i, size in enumerate(sizes)]
+        identifiers = np.stack(columns, axis=1) if m else np.zeros((len(rows), 0), dtype=np.int64)
+        if np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
+            raise ValueError("contexts: got a feature beyond single precision, expected less")
         device = self.mlp[-1].weight.device
         features = torch.as_tensor(rows[:, m:], dtype=torch.float32, device=device)
         return torch.as_tensor(identifiers, device=device), features
@@ -106,6 +111,7 @@ class ClickNetwork(nn.Module):
             raise ValueError(
                 f"contexts: got shape {contexts.shape}, expected (..., {self.row_length})"
             )
+        chunk = checks.integer("chunk", chunk, 1)
         flat = contexts.reshape(-1, self.row_length)
         with torch.no_grad():
             parts = [
@@ -118,7 +124,8 @@ class ClickNetwork(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write settings and parameters to an ``.npz`` archive of plain arrays."""
         arrays = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
-        np.savez(path, settings=np.array(json.dumps(self.settings)), **arrays)
+        with Path(path).open("wb") as file:  # savez would append a suffix to a bare path
+            np.savez(file, settings=np.array(json.dumps(self.settings)), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> ClickNetwork:
@@ -148,7 +155,12 @@ class ModelPolicy(ScoringPolicy):
 
 
 def fit(
-    featurizer: Featurizer, log: Log, training: Training | None = None, **settings: object
+    featurizer: Featurizer,
+    log: Log,
+    training: Training | None = None,
+    progress: bool = False,
+    device: str | None = None,
+    **settings: object,
 ) -> tuple[ClickNetwork, History]:
     """Return a click network trained on a log as the featurizer describes it.
 
@@ -160,6 +172,10 @@ def fit(
         Impressions in order of time.
     training : Training, optional
         Its seed also draws the initial parameters.
+    progress : bool
+        Print one line an epoch.
+    device : str, optional
+        Where to train, such as "cuda"; the model stays there.
     settings :
         Further settings of ``ClickNetwork``.
     """
@@ -168,4 +184,4 @@ def fit(
         featurizer.vocabularies, featurizer.n_features, seed=training.seed, **settings
     )
     rows = featurizer.rows(log.users, log.products, log.rounds)
-    return model, train(model, rows, log.clicks, training)
+    return model, train(model, rows, log.clicks, training, progress, device)

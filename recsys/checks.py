@@ -27,14 +27,21 @@ def number(name: str, value: object, minimum: float, maximum: float = np.inf) ->
     expected = f"a finite number in [{minimum}, {maximum}]"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    try:
+        value = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name}: got a number beyond every float, expected {expected}") from error
     if not np.isfinite(value) or not minimum <= value <= maximum:
         raise ValueError(f"{name}: got {value!r}, expected {expected}")
-    return float(value)
+    return value
 
 
 def ids(name: str, values: ArrayLike, upper: int) -> np.ndarray:
     """Return integer ids in ``[0, upper)`` as ``int64``, else raise ``ValueError``."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: got rows of unequal length, expected an array") from error
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name}: got dtype {array.dtype}, expected integers in [0, {upper})")
     if array.size and (array.min() < 0 or array.max() >= upper):
@@ -43,15 +50,29 @@ def ids(name: str, values: ArrayLike, upper: int) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
+def whole(name: str, values: np.ndarray, upper: int) -> np.ndarray:
+    """Return ids in ``[0, upper)`` that come as floats as ``int64``, else raise ``ValueError``."""
+    if values.size and not (values.min() >= 0 and values.max() < upper):
+        found = f"ids from {values.min()} to {values.max()}"
+        raise ValueError(f"{name}: got {found}, expected ids in [0, {upper})")
+    whole_numbers = values.astype(np.int64)
+    if not np.array_equal(whole_numbers, values):
+        raise ValueError(f"{name}: got ids with a fraction, expected whole numbers")
+    return whole_numbers
+
+
 def finite(name: str, values: ArrayLike, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
     """Return finite floats of the given shape (``None`` matches any length), else raise.
 
     ``shape`` constrains the trailing axes; ``None`` for the whole tuple leaves the shape free.
     """
     try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: got {type(values).__name__}, expected numbers") from error
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        array = array.astype(float, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: got {type(values).__name__}, expected real numbers") from error
     if shape is not None:
         fits = array.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape, array.shape, strict=True)

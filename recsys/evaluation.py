@@ -50,7 +50,8 @@ def band(samples: ArrayLike, level: float = LEVEL) -> Estimate:
 def band_curve(samples: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (T,) and half-width (T,) of the band at each point of curves (S, T)."""
     samples = checks.finite("samples", samples, (None, None))
-    checks.number("level", level, 0.0, 1.0)
+    if not 0.0 < checks.number("level", level, 0.0, 1.0) < 1.0:
+        raise ValueError(f"level: got {level!r}, expected a number strictly between 0 and 1")
     n = len(samples)
     if n < 2:
         raise ValueError(f"samples: got {n} seed(s), expected at least 2")
@@ -77,8 +78,7 @@ def expected_log_loss(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     The cross-entropy of ``prop-proper-scoring``: no click is drawn, so no sampling noise.
     """
-    p, q = checks.probabilities("truth", truth), checks.probabilities("predicted", predicted)
-    _same_shape(p, q)
+    p, q = _predictions(truth, predicted)
     return float(-np.mean(xlogy(p, q) + xlog1py(1 - p, -q)))
 
 
@@ -89,8 +89,7 @@ def irreducible_loss(truth: ArrayLike) -> float:
 
 def excess_loss(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the mean Kullback-Leibler divergence in nats: log loss above the irreducible one."""
-    p, q = checks.probabilities("truth", truth), checks.probabilities("predicted", predicted)
-    _same_shape(p, q)
+    p, q = _predictions(truth, predicted)
     return float(np.mean(rel_entr(p, q) + rel_entr(1 - p, 1 - q)))
 
 
@@ -98,7 +97,7 @@ def auc(clicks: ArrayLike, scores: ArrayLike) -> float:
     """Return the area under the ROC curve: P(a click scores above a non-click), ties half."""
     clicks, scores = checks.binary("clicks", clicks), checks.finite("scores", scores)
     _same_shape(clicks, scores)
-    if clicks.min() == clicks.max():
+    if not clicks.size or clicks.min() == clicks.max():
         raise ValueError("clicks: got one class only, expected clicks and non-clicks")
     return float(roc_auc_score(clicks, scores))
 
@@ -113,6 +112,8 @@ def reliability(
     predicted = checks.probabilities("predicted", predicted)
     outcome = checks.probabilities("outcome", outcome)
     _same_shape(predicted, outcome)
+    if predicted.ndim != 1:
+        raise ValueError(f"predicted: got shape {predicted.shape}, expected (n,)")
     bins = checks.integer("bins", bins, 1, predicted.size)
     groups = np.array_split(np.argsort(predicted, kind="stable"), bins)
     pairs = [(predicted[g].mean(), outcome[g].mean(), len(g)) for g in groups]
@@ -130,22 +131,42 @@ def calibration_error(predicted: ArrayLike, outcome: ArrayLike, bins: int = 10) 
 
 def naive_rates(log: Log, n_products: int) -> np.ndarray:
     """Return clicks per impression of each product; NaN where it was never shown."""
-    shown = np.bincount(log.products, minlength=n_products)
-    clicks = np.bincount(log.products, weights=log.clicks, minlength=n_products)
+    products = _products(log, n_products)
+    shown = np.bincount(products, minlength=n_products)
+    clicks = np.bincount(products, weights=log.clicks, minlength=n_products)
     return np.divide(clicks, shown, out=np.full(n_products, np.nan), where=shown > 0)
 
 
 def ips_rates(log: Log, n_products: int) -> np.ndarray:
     """Return the click rate each product would have if shown to everybody (``prop-ips``)."""
-    weights = log.clicks / log.propensities
-    return np.bincount(log.products, weights=weights, minlength=n_products) / len(log)
+    products = _products(log, n_products)
+    propensities = checks.probabilities("log.propensities", log.propensities)
+    if not len(log) or propensities.min() == 0:
+        raise ValueError("log: got no rows or a propensity of 0, expected positive propensities")
+    weights = log.clicks / propensities
+    return np.bincount(products, weights=weights, minlength=n_products) / len(log)
 
 
 def effective_number(products: ArrayLike, n_products: int) -> float:
     """Return exp(entropy) of the exposure: how many equally shown products it amounts to."""
-    share = np.bincount(checks.ids("products", products, n_products), minlength=n_products)
+    products = checks.ids("products", products, checks.integer("n_products", n_products, 1))
+    if not products.size:
+        raise ValueError("products: got none, expected at least one")
+    share = np.bincount(products, minlength=n_products)
     share = share / share.sum()
     return float(np.exp(-xlogy(share, share).sum()))
+
+
+def _products(log: Log, n_products: int) -> np.ndarray:
+    return checks.ids("log.products", log.products, checks.integer("n_products", n_products, 1))
+
+
+def _predictions(truth: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    p, q = checks.probabilities("truth", truth), checks.probabilities("predicted", predicted)
+    _same_shape(p, q)
+    if not p.size:
+        raise ValueError("truth: got no probabilities, expected at least one")
+    return p, q
 
 
 def _same_shape(first: np.ndarray, second: np.ndarray) -> None:

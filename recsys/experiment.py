@@ -144,7 +144,9 @@ def choose(
         if not featurizer.depends_on_time:
             _, who, index = np.unique(part.users, return_index=True, return_inverse=True)
         on_sale = shop.available(part.rounds[0])
-        chances = policy.probabilities(featurizer(part[who]), on_sale)  # (distinct, K)
+        users, rounds = part.users[who, None], part.rounds[who, None]
+        contexts = featurizer.rows(users, np.arange(shop.n_products), rounds)
+        chances = policy.probabilities(contexts, on_sale)  # (distinct, K)
         cumulative = np.cumsum(chances, axis=1)[index]
         below = cumulative <= draws[rows, None] * cumulative[:, -1:]
         products[rows] = below.sum(axis=1)
@@ -194,15 +196,19 @@ def replicate(
     dict
         A ``Trace`` of arrays (seeds, n_rounds) for each name.
     """
+    if not policies:
+        raise ValueError("policies: got none, expected at least one")
+    n_rounds = checks.integer("n_rounds", n_rounds, 1)
 
     def one_seed(seed: int) -> dict[str, Trace]:
         shop = Shop(config, seed)
         if prepare is not None:
             prepare(shop)
-        traces = {}
+        start, traces = shop.now, {}
         for name, contestant in policies.items():
             policy, featurizer = contestant(shop, shop.policy_rng(name))
-            traces[name] = run(shop, policy, featurizer, shop.now, n_rounds)
+            traces[name] = run(shop, policy, featurizer, start, n_rounds)
+            shop.now = start  # a contestant that read a log moves nobody else
         return traces
 
     return over_seeds(one_seed, seeds, n_jobs, progress)

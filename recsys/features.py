@@ -7,9 +7,12 @@ product (training rows for a log); calling the featurizer makes what ``policy.se
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from recsys import checks
 from recsys.records import Visits
 from recsys.simulator import Shop
+from recsys.streams import HORIZON
 from recsys.world import PRODUCT_FEATURES, USER_FEATURES
 
 
@@ -29,8 +32,20 @@ class Featurizer:
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return the context rows (..., d) of pairs; the arguments broadcast."""
+    def rows(self, users: ArrayLike, products: ArrayLike, rounds: ArrayLike) -> np.ndarray:
+        """Return the context rows (..., d) of pairs; the arguments broadcast.
+
+        Raises
+        ------
+        ValueError
+            If an id is out of range, or a round is none.
+        """
+        users = checks.ids("users", users, self.shop.n_users)
+        products = checks.ids("products", products, self.shop.n_products)
+        rounds = checks.ids("rounds", rounds, HORIZON)
+        return self._rows(*np.broadcast_arrays(users, products), rounds)
+
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
     def __call__(self, visits: Visits) -> np.ndarray:
@@ -47,9 +62,8 @@ class Identifiers(Featurizer):
         super().__init__(shop)
         self.vocabularies = (shop.n_users, shop.n_products)
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return rows of shape (..., 2)."""
-        return np.stack(np.broadcast_arrays(users, products), axis=-1).astype(float)
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        return np.stack([users, products], axis=-1).astype(float)
 
 
 class ObservedFeatures(Featurizer):
@@ -61,9 +75,7 @@ class ObservedFeatures(Featurizer):
         super().__init__(shop)
         self.vocabularies = (shop.n_products,)
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return rows of shape (..., 1 + 9)."""
-        users, products = np.broadcast_arrays(users, products)
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         features = self.shop.users.features[users]
         return np.concatenate([products[..., None].astype(float), features], axis=-1)
 
@@ -73,9 +85,7 @@ class JointFeatures(Featurizer):
 
     n_features = len(USER_FEATURES) + len(PRODUCT_FEATURES)
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return rows of shape (..., 9 + 6)."""
-        users, products = np.broadcast_arrays(users, products)
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         parts = (self.shop.users.features[users], self.shop.products.features[products])
         return np.concatenate(parts, axis=-1)
 
@@ -86,8 +96,7 @@ class Truth(Featurizer):
     depends_on_time = True
     n_features = 1
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return rows of shape (..., 1)."""
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         return self.shop.click_probability(users, products, rounds)[..., None]
 
 
@@ -96,9 +105,8 @@ class SharedUserFeatures(Featurizer):
 
     n_features = len(USER_FEATURES)
 
-    def rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        """Return rows of shape (..., 9), the same for every product."""
-        return self.shop.users.features[np.broadcast_arrays(users, products)[0]]
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        return self.shop.users.features[users]
 
     def __call__(self, visits: Visits) -> np.ndarray:
         """Return the shared contexts (..., 9) of the visits."""

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
+from recsys import checks
 from recsys.evaluation import band_curve
 
 COLOURS = {
@@ -66,14 +67,16 @@ def use_book_style() -> None:
 
 def line(ax: Axes, x: ArrayLike, samples: ArrayLike, colour: str, label: str = "") -> None:
     """Draw the mean of curves (S, T) over seeds with its band, in a named colour and dash."""
-    x = np.asarray(x)
+    colour = checks.one_of("colour", colour, tuple(COLOURS))
     mean, half = band_curve(samples)
+    x = checks.finite("x", x, mean.shape)
     ax.plot(x, mean, color=COLOURS[colour], linestyle=DASHES[colour], label=label)
     ax.fill_between(x, mean - half, mean + half, color=COLOURS[colour], alpha=0.18, linewidth=0)
 
 
 def label_end(ax: Axes, x: float, y: float, text: str, colour: str, **kwargs: object) -> None:
     """Write a label in the line's colour beside its end, in the place of a legend."""
+    colour = checks.one_of("colour", colour, tuple(COLOURS))
     ax.annotate(
         text,
         (x, y),
@@ -88,9 +91,14 @@ def label_end(ax: Axes, x: float, y: float, text: str, colour: str, **kwargs: ob
 
 def dots(ax: Axes, rows: Iterable[tuple[str, ArrayLike, str]], scale: float = 1.0) -> None:
     """Draw one row per entry (label, samples (S,), colour): every seed, the mean, and its band."""
-    rows = list(rows)
-    for y, (_, samples, colour) in enumerate(rows):
-        values = scale * np.asarray(samples, dtype=float)
+    rows = [
+        (label, scale * checks.finite("samples", samples, (None,)), colour)
+        for label, samples, colour in rows
+    ]
+    for _, values, colour in rows:
+        checks.one_of("colour", colour, tuple(COLOURS))
+        band_curve(values[:, None])  # refuses before anything is drawn
+    for y, (_, values, colour) in enumerate(rows):
         mean, half = band_curve(values[:, None])
         spread = np.linspace(-0.18, 0.18, len(values))
         ax.plot(values, y + spread, ".", color=COLOURS[colour], alpha=0.35, markersize=5)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable
 
 from IPython.display import Markdown
 from myst_nb import glue
 
+from recsys import checks
 from recsys.evaluation import Estimate
 
 
 def show_source(thing: type | Callable) -> Markdown:
     """Return the live source of a function or class, for display; never a copy."""
-    return Markdown(f"```python\n{inspect.getsource(thing).rstrip()}\n```")
+    return Markdown(f"```python\n{textwrap.dedent(inspect.getsource(thing)).rstrip()}\n```")
 
 
 def glue_numbers(**values: float) -> None:
     """Glue numbers for the prose: ``ctr_lift=0.1`` becomes the key ``ctr-lift``."""
-    for name, value in values.items():
+    checked = {name: checks.finite(name, value, ()) for name, value in values.items()}
+    for name, value in checked.items():
         glue(name.replace("_", "-"), float(value), display=False)
 
 

@@ -39,6 +39,9 @@ class LogisticPolicy(ScoringPolicy):
     ) -> None:
         super().__init__(featurizer.shop.n_products, rng=rng)
         penalty = checks.number("inverse_penalty", inverse_penalty, 1e-9, 1e9)
+        if len(np.unique(log.clicks)) < 2:
+            raise ValueError("log: got clicks of one kind, expected clicks and non-clicks")
+        self.row_length = 1 + featurizer.n_features
         rows = self._design(featurizer.rows(log.users, log.products, log.rounds))
         self.regression = LogisticRegression(C=penalty, max_iter=500).fit(rows, log.clicks)
 
@@ -53,6 +56,10 @@ class LogisticPolicy(ScoringPolicy):
     def predict(self, contexts: ArrayLike) -> np.ndarray:
         """Return click probabilities (...,) for context rows (..., 1 + d)."""
         contexts = checks.finite("contexts", contexts)
+        if contexts.ndim == 0 or contexts.shape[-1] != self.row_length:
+            wanted = f"(..., {self.row_length})"
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {wanted}")
+        checks.whole("contexts", contexts[..., 0], self.n_arms)
         rows = self._design(contexts.reshape(-1, contexts.shape[-1]))
         return self.regression.predict_proba(rows)[:, 1].reshape(contexts.shape[:-1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
@@ -17,6 +18,8 @@ def stack(results: Sequence) -> object:
 
     Other objects (trained models, say) are kept as a list.
     """
+    if not len(results):
+        raise ValueError("results: got none, expected at least one")
     first = results[0]
     if isinstance(first, Mapping):
         return {key: stack([r[key] for r in results]) for key in first}
@@ -50,9 +53,14 @@ def over_seeds(
     ValueError
         If there is no seed, or a seed is not a non-negative integer.
     """
+    if not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds: got {seeds!r}, expected several integers")
     checked = [checks.integer("seeds", seed, 0) for seed in seeds]
     if not checked:
         raise ValueError("seeds: got none, expected at least one")
-    jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(s) for s in checked)
     hidden = None if progress is None else not progress
-    return stack(list(tqdm(jobs, total=len(checked), unit="seed", disable=hidden)))
+    with warnings.catch_warnings():
+        # joblib replaces a worker whose memory has grown and says so; no result depends on it.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(s) for s in checked)
+        return stack(list(tqdm(jobs, total=len(checked), unit="seed", disable=hidden)))

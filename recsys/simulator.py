@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from recsys import checks
 from recsys.records import Log, Visits
-from recsys.streams import Streams
+from recsys.streams import HORIZON, Streams
 from recsys.world import (
     CATEGORIES,
     PERSONAS,
@@ -29,7 +29,6 @@ from recsys.world import (
     top_category,
 )
 
-HORIZON = 2**62  # no round comes later
 NEW_TENURE = 0.1  # years: mean tenure of users who arrive later
 
 
@@ -66,6 +65,7 @@ class Shop:
         self._entry = np.zeros(self.n_products, dtype=np.int64)
         self._exit = np.full(self.n_products, HORIZON)
         self._shocks: list[tuple[int, float, int, np.ndarray]] = []
+        self._churns = 0  # how many have been announced
         self._epochs = [0]  # rounds at which the catalogue or the audience changes
         self.now = 0
         self._tabulate_affinities()
@@ -90,6 +90,11 @@ class Shop:
         """Return the mask (n_users,) of the users who may visit at ``round_``."""
         return self._user_entry <= checks.integer("round_", round_, 0)
 
+    def visit_probabilities(self, round_: int) -> np.ndarray:
+        """Return the probability (n_users,) that the visit of ``round_`` is each user's."""
+        weight = self.users.activity * self.present_users(round_)
+        return weight / weight.sum()
+
     def available(self, rounds: ArrayLike) -> np.ndarray:
         """Return the masks (..., n_products) of the products on sale at the rounds (...)."""
         rounds = checks.ids("rounds", rounds, HORIZON)[..., None]
@@ -105,8 +110,7 @@ class Shop:
         draws = self._streams.uniforms("arrivals", rounds)
         users = np.empty(n, dtype=np.int64)
         for rows in self.stable_parts(rounds):
-            present = self.present_users(int(rounds[rows][0]))
-            cumulative = np.cumsum(self.users.activity * present)
+            cumulative = np.cumsum(self.visit_probabilities(int(rounds[rows][0])))
             position = draws[rows] * cumulative[-1]
             users[rows] = np.searchsorted(cumulative, position, side="right")
         return Visits(rounds, users, self._streams.uniforms("clicks", rounds))
@@ -229,7 +233,7 @@ class Shop:
         Their liking for their favourite category and for ``towards`` change places: fully at
         ``strength`` 1, not at all at 0, in between on the log scale. Features do not change.
         """
-        at = checks.integer("at", at, self.now)
+        at = checks.integer("at", at, self.now, HORIZON - 1)
         strength = checks.number("strength", strength, 0.0, 1.0)
         target = CATEGORIES.index(checks.one_of("towards", towards, CATEGORIES))
         names = tuple(p.name for p in PERSONAS)
@@ -242,12 +246,14 @@ class Shop:
         """Let new products and users enter at round ``at``.
 
         As many products leave as enter, drawn at random from those on sale; users only arrive.
+        Churns are announced in order of time.
         """
-        at = checks.integer("at", at, self.now)
+        at = checks.integer("at", at, max(self.now, self._epochs[-1]), HORIZON - 1)
         on_sale = np.flatnonzero(self.available(at))
         n_products = checks.integer("n_products", n_products, 0, len(on_sale) - 1)
         n_users = checks.integer("n_users", n_users, 0)
-        rng = self._streams.rng("churn", len(self._epochs))
+        rng = self._streams.rng("churn", self._churns)
+        self._churns += 1
         self._exit[rng.choice(on_sale, size=n_products, replace=False)] = at
         self.products = join(self.products, draw_products(n_products, self.config, rng))
         self._entry = np.append(self._entry, np.full(n_products, at))

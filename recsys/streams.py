@@ -9,10 +9,12 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from recsys import checks
 
 STREAMS = ("users", "products", "arrivals", "clicks", "logging", "churn", "drift", "ties")
+HORIZON = 2**62  # no round comes later
 BLOCK = 8_192  # rounds whose numbers are drawn together
 
 
@@ -41,8 +43,9 @@ class Streams:
         """Return the generator of a policy's own draws: a stream for each name."""
         return self.rng("ties", zlib.crc32(str(name).encode()))
 
-    def uniforms(self, stream: str, rounds: np.ndarray) -> np.ndarray:
+    def uniforms(self, stream: str, rounds: ArrayLike) -> np.ndarray:
         """Return the uniforms in [0, 1) of the rounds, in the shape of ``rounds``."""
+        rounds = checks.ids("rounds", rounds, HORIZON)
         blocks, offsets = np.divmod(rounds, BLOCK)
         wanted, inverse = np.unique(blocks, return_inverse=True)
         drawn = np.stack([self._block(stream, int(block)) for block in wanted])

@@ -59,18 +59,21 @@ def train(
     clicks: ArrayLike,
     training: Training | None = None,
     progress: bool = False,
+    device: str | None = None,
 ) -> History:
     """Fit a click network by minimising the mean log loss (``eq-bce``), in place.
 
     Parameters
     ----------
     model : baseline.ClickNetwork
-        Trained on the device that its parameters are on.
+        Changed in place.
     contexts : (n, columns) rows in order of time
     clicks : (n,) zeros and ones
     training : Training, optional
     progress : bool
         Print one line an epoch.
+    device : str, optional
+        Where to train, such as "cuda"; by default where the parameters are. The model stays there.
 
     Returns
     -------
@@ -86,11 +89,18 @@ def train(
     labels = checks.binary("clicks", clicks)
     if labels.ndim != 1 or len(labels) < 2:
         raise ValueError(f"clicks: got shape {labels.shape}, expected (n,) with n >= 2")
+    if device is not None:
+        model.to(device)
     identifiers, features = model.split(contexts)
     if len(identifiers) != len(labels):
         raise ValueError(f"contexts: got {len(identifiers)} rows, expected {len(labels)}")
     target = torch.as_tensor(labels, dtype=torch.float32, device=features.device)
     n_validation = round(training.validation_fraction * len(labels))
+    if n_validation == len(labels):
+        raise ValueError(
+            f"validation_fraction: got {training.validation_fraction} of {len(labels)} rows, "
+            "expected a fraction that leaves rows to train on"
+        )
     n_train = len(labels) - n_validation  # time-ordered: the last rows validate
     optimiser = torch.optim.AdamW(
         model.parameters(),

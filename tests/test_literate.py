@@ -1,4 +1,5 @@
 import importlib
+import textwrap
 import inspect
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_the_source_shown_is_the_text_of_the_file(thing: object):
     head, *body, foot = shown.data.split("\n")
     assert (head, foot) == ("```python", "```")
     text = importlib.import_module(thing.__module__).__loader__.get_source(thing.__module__)
-    assert "\n".join(body) in text
+    assert textwrap.indent("\n".join(body), "    " * thing.__qualname__.count(".")) in text
     assert f"{thing.__name__}(" in body[0] or any(f"def {thing.__name__}" in b for b in body)
     assert body[-1].strip()
 

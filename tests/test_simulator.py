@@ -493,7 +493,7 @@ def test_drift_is_gradual():
     )
 )
 def test_as_many_products_leave_as_enter_and_ids_are_never_reused(steps: list[tuple]):
-    shop = small_shop(2, n_users=10)
+    shop, steps = small_shop(2, n_users=10), sorted(steps)
     for at, n_products, n_users in steps:
         shop.churn(at, n_products, n_users)
     assert shop.n_products == 12 + sum(step[1] for step in steps)
@@ -508,6 +508,14 @@ def test_as_many_products_leave_as_enter_and_ids_are_never_reused(steps: list[tu
         first += n_products
     steps_up = np.diff(mask.astype(int), axis=0)
     assert ((steps_up == 1).sum(axis=0) <= 1).all()  # nobody comes back
+
+
+def test_churns_are_announced_in_order_of_time():
+    shop = small_shop(2)
+    shop.churn(at=50, n_products=2)
+    with refuses("at", shop):
+        shop.churn(at=49, n_products=1)
+    shop.churn(at=50, n_products=1)
 
 
 def test_products_enter_at_their_round_and_others_leave_at_it():
