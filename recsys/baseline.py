@@ -96,7 +96,7 @@ class ClickNetwork(nn.Module):
         if np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
             raise ValueError("contexts: got a feature beyond single precision, expected less")
         device = self.mlp[-1].weight.device
-        features = torch.as_tensor(rows[:, m:], dtype=torch.float32, device=device)
+        features = torch.from_numpy(rows[:, m:].astype(np.float32)).to(device)
         return torch.as_tensor(identifiers, device=device), features
 
     def forward(self, identifiers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:

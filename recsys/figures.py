@@ -35,8 +35,8 @@ DASHES = {
     "gold": (0, (8, 2, 1.5, 2, 1.5, 2)),
     "grey": (0, (4, 3)),
 }
-WIDE = (7.0, 3.6)  # inches, one panel
-PAIR = (7.4, 3.4)  # inches, two panels side by side
+WIDE = (5.8, 3.5)  # inches, one panel: its text is as large as the body's, also on a phone
+TALL = (5.8, 6.4)  # inches, two panels one above the other
 
 
 def use_book_style() -> None:

@@ -111,16 +111,17 @@ def train(
     loss_of = nn.BCEWithLogitsLoss()
     order = torch.Generator().manual_seed(training.seed)
     history = History([], [], 0)
-    best, kept, best_epoch = np.inf, None, 0
+    best, kept, best_epoch, size = np.inf, None, 0, training.batch_size
     for epoch in range(training.epochs):
         shuffled = torch.randperm(n_train, generator=order).to(features.device)
         total = torch.zeros((), device=features.device)
-        for rows in shuffled.split(training.batch_size):
-            loss = loss_of(model(identifiers[rows], features[rows]), target[rows])
+        columns = (column[shuffled].split(size) for column in (identifiers, features, target))
+        for batch in zip(*columns, strict=True):
+            loss = loss_of(model(batch[0], batch[1]), batch[2])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            total += loss.detach() * len(rows)
+            total += loss.detach() * len(batch[2])
         history.training.append(float(total) / n_train)
         if n_validation:
             with torch.no_grad():

@@ -26,4 +26,272 @@ class Mutant:
     killed_by: str  # the node id of a test
 
 
-MUTANTS: list[Mutant] = []
+MUTANTS: list[Mutant] = [
+    Mutant(
+        name="persona-without-features",
+        file="world.py",
+        before="return Users(persona, log_affinity, sensitivity, activity, features)",
+        after=(
+            "features = features * (persona > 0)[:, None]\n"
+            "    return Users(persona, log_affinity, sensitivity, activity, features)"
+        ),
+        killed_by=(
+            "tests/test_world.py::test_every_personas_mean_feature_vector_is_distinct_and_nonzero"
+        ),
+    ),
+    Mutant(
+        name="id-range-off-by-one",
+        file="checks.py",
+        before="array.max() >= upper",
+        after="array.max() > upper",
+        killed_by=("tests/test_checks.py::test_ids_pass_exactly_when_each_one_is_in_range"),
+    ),
+    Mutant(
+        name="click-when-uniform-exceeds",
+        file="simulator.py",
+        before="(visits.uniforms < mu)",
+        after="(visits.uniforms > mu)",
+        killed_by=(
+            "tests/test_simulator.py::test_clicks_agree_with_their_probabilities_overall_and_in_every_decile"
+        ),
+    ),
+    Mutant(
+        name="update-without-its-reward",
+        file="experiment.py",
+        before="policy.update(arm, played, reward)",
+        after="policy.update(arm, played, 0.0 * reward)",
+        killed_by=(
+            "tests/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
+        ),
+    ),
+    Mutant(
+        name="update-with-another-arms-row",
+        file="experiment.py",
+        before="np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)",
+        after="np.take_along_axis(contexts[t], 0 * arms[t][..., None, None], axis=-2)",
+        killed_by=(
+            "tests/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
+        ),
+    ),
+    Mutant(
+        name="agent-reused-between-seeds",
+        file="experiment.py",
+        before="contestant(shop, shop.policy_rng(name))\n",
+        after=(
+            "vars(one_seed).setdefault(\n"
+            "                name, contestant(shop, shop.policy_rng(name))\n            )\n"
+        ),
+        killed_by=("tests/test_experiment.py::test_every_seed_gets_a_fresh_shop_and_a_fresh_agent"),
+    ),
+    Mutant(
+        name="band-without-pairing",
+        file="evaluation.py",
+        before="return band(first - second, level)",
+        after="return band(first - np.roll(second, 1), level)",
+        killed_by=(
+            "tests/test_evaluation.py::test_what_the_seeds_share_cancels_in_the_paired_band_only"
+        ),
+    ),
+    Mutant(
+        name="band-with-ddof-zero",
+        file="evaluation.py",
+        before="samples.std(axis=0, ddof=1)",
+        after="samples.std(axis=0, ddof=0)",
+        killed_by=("tests/test_evaluation.py::test_a_band_is_the_student_t_interval"),
+    ),
+    Mutant(
+        name="band-without-square-root",
+        file="evaluation.py",
+        before="ddof=1) / np.sqrt(n)",
+        after="ddof=1)",
+        killed_by=(
+            "tests/test_evaluation.py::test_the_band_covers_the_mean_as_often_as_it_says[20]"
+        ),
+    ),
+    Mutant(
+        name="band-normal-in-place-of-t",
+        file="evaluation.py",
+        before="stats.t.ppf(0.5 + level / 2, df=n - 1)",
+        after="stats.norm.ppf(0.5 + level / 2)",
+        killed_by=(
+            "tests/test_evaluation.py::test_the_band_covers_the_mean_as_often_as_it_says[5]"
+        ),
+    ),
+    Mutant(
+        name="validation-rows-at-random",
+        file="training.py",
+        before="torch.randperm(n_train, generator=order)",
+        after="torch.randperm(len(labels), generator=order)[:n_train]",
+        killed_by=(
+            "tests/test_training.py::test_the_last_rows_in_time_validate_and_are_not_trained_on"
+        ),
+    ),
+    Mutant(
+        name="early-stopping-keeps-last",
+        file="training.py",
+        before="model.load_state_dict(kept)",
+        after="model.load_state_dict(model.state_dict())",
+        killed_by=(
+            "tests/test_training.py::test_early_stopping_keeps_the_best_epoch_and_waits_as_long_as_stated[4]"
+        ),
+    ),
+    Mutant(
+        name="ties-to-lowest-index",
+        file="policies.py",
+        before="lottery = rng.random(scores.shape) + 1.0",
+        after="lottery = np.ones(scores.shape)",
+        killed_by=(
+            "tests/test_policies.py::test_ties_are_broken_uniformly_and_independently_in_every_row"
+        ),
+    ),
+    Mutant(
+        name="shock-one-round-late",
+        file="simulator.py",
+        before='self._shocks], rounds, side="right")',
+        after='self._shocks], rounds, side="left")',
+        killed_by=(
+            "tests/test_simulator.py::test_nothing_changes_before_the_round_of_the_shock_and_it_starts_with_it"
+        ),
+    ),
+    Mutant(
+        name="availability-ignored",
+        file="policies.py",
+        before="return np.where(mask, scores, -np.inf)",
+        after="return scores",
+        killed_by=("tests/test_policies.py::test_an_arm_off_sale_is_never_chosen"),
+    ),
+    Mutant(
+        name="propensity-of-another-category",
+        file="simulator.py",
+        before="propensities[rows] = table[top[rows], products[rows]]",
+        after="propensities[rows] = table[0, products[rows]]",
+        killed_by=(
+            "tests/test_simulator.py::test_recorded_propensities_are_those_of_the_product_shown"
+        ),
+    ),
+    Mutant(
+        name="ips-without-weights",
+        file="evaluation.py",
+        before="weights = log.clicks / propensities",
+        after="weights = log.clicks",
+        killed_by=(
+            "tests/test_evaluation.py::test_inverse_propensities_undo_the_selection_that_biases_the_naive_rate"
+        ),
+    ),
+    Mutant(
+        name="quality-leaks-into-features",
+        file="world.py",
+        before="np.eye(len(CATEGORIES))[category], price]",
+        after="np.eye(len(CATEGORIES))[category], price + 0.1 * quality]",
+        killed_by=("tests/test_world.py::test_quality_cannot_be_read_from_product_features"),
+    ),
+    Mutant(
+        name="best-among-absent-products",
+        file="experiment.py",
+        before="np.where(on_sale, mu, 0.0).max(axis=-1)",
+        after="mu.max(axis=-1)",
+        killed_by=("tests/test_experiment.py::test_the_oracle_never_regrets"),
+    ),
+    Mutant(
+        name="policies-share-a-generator",
+        file="streams.py",
+        before="zlib.crc32(str(name).encode())",
+        after='zlib.crc32(b"policy")',
+        killed_by=(
+            "tests/test_experiment.py::test_the_same_name_gives_the_same_draws_and_another_name_others"
+        ),
+    ),
+    Mutant(
+        name="click-noise-by-range-not-round",
+        file="simulator.py",
+        before='return Visits(rounds, users, self._streams.uniforms("clicks", rounds))',
+        after='return Visits(rounds, users, self._streams.rng("clicks").random(n))',
+        killed_by=(
+            "tests/test_simulator.py::test_a_visit_is_the_same_alone_in_a_range_and_in_any_order"
+        ),
+    ),
+    Mutant(
+        name="products-drawn-from-users-stream",
+        file="simulator.py",
+        before='self.config.n_products, self.config, self._streams.rng("products")',
+        after=(
+            'self.config.n_products, self.config, self._streams.rng("users", self.config.n_users)'
+        ),
+        killed_by=(
+            "tests/test_simulator.py::test_the_number_of_users_changes_neither_products_nor_uniforms"
+        ),
+    ),
+    Mutant(
+        name="shock-hits-everybody",
+        file="simulator.py",
+        before="np.isin(self.users.persona, affected)",
+        after="np.isin(self.users.persona, affected) | True",
+        killed_by=(
+            "tests/test_simulator.py::test_a_shock_leaves_the_other_personas_and_all_features_alone"
+        ),
+    ),
+    Mutant(
+        name="drift-from-the-start",
+        file="simulator.py",
+        before="np.sin(angle + phase) - np.sin(phase)",
+        after="np.sin(angle + phase)",
+        killed_by=(
+            "tests/test_simulator.py::test_drift_is_zero_at_the_start_periodic_and_not_constant"
+        ),
+    ),
+    Mutant(
+        name="affinity-does-not-saturate",
+        file="simulator.py",
+        before="* expit(log_affinity)",
+        after="* np.exp(log_affinity)",
+        killed_by=("tests/test_simulator.py::test_click_probabilities_follow_the_stated_model"),
+    ),
+    Mutant(
+        name="greedy-explores-half",
+        file="policies.py",
+        before="(1 - self.epsilon) * greedy + self.epsilon * uniform",
+        after="greedy * (1 - self.epsilon / 2) + self.epsilon / 2 * uniform",
+        killed_by=(
+            "tests/test_policies.py::test_select_draws_each_arm_with_its_stated_probability"
+        ),
+    ),
+    Mutant(
+        name="load-unpickles",
+        file="baseline.py",
+        before="allow_pickle=False",
+        after="allow_pickle=True",
+        killed_by=(
+            "tests/test_baseline.py::test_a_file_with_a_pickled_object_is_refused_and_no_code_runs"
+        ),
+    ),
+    Mutant(
+        name="global-generator-seeded",
+        file="baseline.py",
+        before="with torch.random.fork_rng(devices=[]):",
+        after="if True:",
+        killed_by=(
+            "tests/test_baseline.py::test_building_training_and_predicting_leave_the_global_generators_alone"
+        ),
+    ),
+    Mutant(
+        name="divergence-reversed",
+        file="evaluation.py",
+        before="rel_entr(p, q) + rel_entr(1 - p, 1 - q)",
+        after="rel_entr(q, p) + rel_entr(1 - q, 1 - p)",
+        killed_by="tests/test_theorems.py::test_prop_proper_scoring_decomposition",
+    ),
+    Mutant(
+        name="best-is-the-mean",
+        file="experiment.py",
+        before="np.where(on_sale, mu, 0.0).max(axis=-1)",
+        after="np.where(on_sale, mu, 0.0).mean(axis=-1)",
+        killed_by="tests/test_theorems.py::test_prop_static_regret_is_zero_only_for_the_optimal_policy",
+    ),
+    Mutant(
+        name="one-embedding-for-all-ids",
+        file="baseline.py",
+        before="table(identifiers[:, i])",
+        after="table(identifiers[:, 0])",
+        killed_by="tests/test_theorems.py::test_prop_embedding_linear_gradient_touches_looked_up_rows",
+    ),
+]
