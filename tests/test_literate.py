@@ -1,6 +1,6 @@
 import importlib
-import textwrap
 import inspect
+import textwrap
 
 import numpy as np
 import pytest
