@@ -1,0 +1,251 @@
+"""LinUCB and its relatives: a linear model, and optimism about what it does not know yet.
+
+Each policy scores an arm by its estimated reward plus ``alpha`` times how unsure the estimate is.
+What is remembered is the business of ``linear_memory`` (all) and ``forgetful_memory`` (the recent
+past). The greedy policy is ``LinUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is
+ε-greedy.
+
+Shapes: K arms, d features; contexts are (K, d), a row per arm, or (d,), a row that all arms share.
+With ``n_worlds=S`` every shape gets a leading axis of S.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from recsys import checks
+from recsys.forgetful_memory import DiscountedMemory, WindowMemory
+from recsys.linear_memory import LinearMemory, RidgeMemory
+from recsys.policies import ScoringPolicy
+
+LARGEST = 1e100  # the length of a row or reward beyond it could overflow in a product of sums
+
+
+class LinUCB(ScoringPolicy):
+    """Disjoint LinUCB (``alg-linucb``; Li, Chu, Langford & Schapire 2010, with a ridge λ).
+
+    Each arm a has a ridge regression of its own (``thm-ridge``). It shows the arm with the largest
+    θ̂ₐᵀx + α √(xᵀAₐ⁻¹x), which is the largest value of θᵀx over an ellipsoid around θ̂ₐ
+    (``lem-ucb-ellipsoid``), with ties broken at random. ``linear_memory.RidgeMemory`` says how the
+    inverses follow each update, and why their rounding errors do not pile up.
+
+    Parameters
+    ----------
+    n_arms, n_features : int
+        Numbers K of arms and d of features.
+    alpha : float
+        Width α of the confidence interval, at least 0, in units of the reward; 0 is greedy.
+    ridge : float
+        Penalty λ, at least 1e-12, in squared units of the features.
+    n_worlds : int, optional
+        Number S of independent worlds played at once; ``None`` for one world without the axis.
+    rng : numpy.random.Generator, optional
+        Source of the policy's own draws.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``select``, ``ucb`` and ``update`` if an argument
+        has a wrong shape, is not finite or names no arm. The state is then unchanged.
+    """
+
+    learns = True
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(n_arms, n_worlds, rng)
+        self.alpha = checks.number("alpha", alpha, 0.0)
+        self.memory: LinearMemory = RidgeMemory(self.n_arms, n_features, ridge, self.n_worlds)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The estimates θ̂ₐ (K, d)."""
+        return self.memory.theta
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """The matrices Aₐ⁻¹ (K, d, d)."""
+        return self.memory.A_inv
+
+    def ucb(self, contexts: ArrayLike) -> np.ndarray:
+        """Return the upper confidence bound (K,) of every arm; no chance is involved."""
+        return LinUCB.scores(self, self._checked(contexts, None)[0])
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the upper confidence bounds (..., K) for contexts that are already checked."""
+        mean, width = self._estimates(contexts)
+        return mean + self.alpha * width
+
+    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shared = contexts.ndim == len(self.memory.shape)  # one row for all arms
+        return self.memory.estimates(contexts[..., None, :] if shared else contexts)
+
+    def _checked(
+        self, contexts: ArrayLike, available: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        contexts, mask = super()._checked(contexts, available)
+        self._check_rows("contexts", contexts)
+        return contexts, mask
+
+    def _check_rows(self, name: str, rows: np.ndarray) -> None:
+        d = self.memory.n_features
+        if rows.shape[-1] != d:
+            raise ValueError(f"{name}: got {rows.shape[-1]} features, expected {d}")
+        self._check_length(name, rows)
+
+    @staticmethod
+    def _check_length(name: str, values: np.ndarray) -> None:
+        if np.vdot(values, values) > LARGEST**2:  # vdot may overflow to infinity without a warning
+            raise ValueError(f"{name}: got a length beyond {LARGEST}, expected a smaller one")
+
+    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
+        self._check_rows("context", context)
+        self._check_length("reward", rewards)
+        self.memory.add(self._models(arms), context, rewards)
+
+    def _models(self, arms: np.ndarray) -> np.ndarray:
+        return arms
+
+
+class DiscountedLinUCB(LinUCB):
+    """LinUCB that forgets gradually: D-LinUCB of Russac, Vernade & Cappé 2019, disjoint.
+
+    A round that is n rounds old counts γⁿ, whichever arm it taught, so an arm that is not shown
+    becomes uncertain again. Score θ̂ₐᵀx + α √(xᵀVₐ⁻¹ṼₐVₐ⁻¹x); ``A_inv`` is Vₐ⁻¹.
+
+    Parameters
+    ----------
+    gamma : float
+        Discount γ of a round, in [1e-6, 1]; 1 is LinUCB. About 1/(1-γ) rounds count.
+    **others :
+        As for ``LinUCB``.
+    """
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        gamma: float = 0.999,
+    ) -> None:
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+        self.memory = DiscountedMemory(self.n_arms, n_features, ridge, self.n_worlds, gamma)
+
+
+class SlidingWindowLinUCB(LinUCB):
+    """LinUCB that forgets abruptly: SW-LinUCB of Cheung, Simchi-Levi & Zhu 2019, disjoint.
+
+    Only the last ``window`` rounds count, whichever arm they taught; an arm that was not shown in
+    them is as unknown as at the start.
+
+    Parameters
+    ----------
+    window : int
+        Number of rounds that count, at least 1.
+    **others :
+        As for ``LinUCB``.
+    """
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        window: int = 1000,
+    ) -> None:
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+        self.memory = WindowMemory(self.n_arms, n_features, ridge, self.n_worlds, window)
+
+
+class SharedLinUCB(LinUCB):
+    """LinUCB with one θ for all arms, whose rows (K, d) must tell the arms apart.
+
+    What one arm teaches holds for all. Takes the parameters of ``LinUCB``; ``theta`` is (d,) and
+    ``A_inv`` is (d, d).
+    """
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+        self.memory = RidgeMemory(1, n_features, ridge, self.n_worlds)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The estimate θ̂ (d,)."""
+        return self.memory.theta[..., 0, :]
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """The matrix A⁻¹ (d, d)."""
+        return self.memory.A_inv[..., 0, :, :]
+
+    def _checked(
+        self, contexts: ArrayLike, available: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        contexts, mask = super()._checked(contexts, available)
+        if contexts.ndim == len(self.memory.shape):
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected a row for each arm")
+        return contexts, mask
+
+    def _models(self, arms: np.ndarray) -> np.ndarray:
+        return np.zeros_like(arms)
+
+
+class LinearThompson(LinUCB):
+    """Linear Thompson sampling, disjoint: believes a draw from the posterior and is greedy on it.
+
+    A draw is θ̃ₐ ~ N(θ̂ₐ, α²Aₐ⁻¹) (``prop-ridge-bayes``; Agrawal & Goyal 2013), and the arm with
+    the largest θ̃ₐᵀx is shown. Takes the parameters of ``LinUCB``, whose ``ucb`` it keeps.
+
+    Notes
+    -----
+    Only θ̃ₐᵀx matters, and it is N(θ̂ₐᵀx, α² xᵀAₐ⁻¹x). The posteriors of the arms are independent, so
+    K independent normal numbers have exactly the joint distribution that K drawn vectors give,
+    and no matrix is factored. With one θ for all arms this would be false.
+    """
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return a draw of θ̃ₐᵀx (..., K) for contexts that are already checked."""
+        mean, width = self._estimates(contexts)
+        return mean + self.alpha * width * self.rng.standard_normal(mean.shape)
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3.
+
+        It is P(a) = ∫ Π_{b≠a} Φ_b dΦ_a, a sum over the intervals between quantiles of all arms.
+        """
+        contexts, mask = self._checked(contexts, available)
+        mean, width = (np.broadcast_to(e, mask.shape) for e in self._estimates(contexts))
+        chances = np.zeros(mask.shape)
+        for place in np.ndindex(mask.shape[:-1]):
+            on = mask[place]
+            centre, spread = mean[place][on, None], self.alpha * width[place][on, None]
+            spread = np.maximum(spread, 1e-12 * (1.0 + np.abs(centre).max()))  # a draw that is sure
+            points = np.sort(centre + spread * np.linspace(-7.0, 7.0, 57), axis=None)
+            below = ndtr((points - centre) / spread)  # (arms, points)
+            mass, middle = np.diff(below), (below[:, 1:] + below[:, :-1]) / 2 + 1e-300
+            wins = (mass * np.exp(np.log(middle).sum(axis=0) - np.log(middle))).sum(axis=1)
+            chances[place][on] = wins / wins.sum()
+        return chances
