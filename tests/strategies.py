@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def snapshot(thing: Any) -> Any:  # noqa: ANN401
     if isinstance(thing, np.random.Generator):
         return ("generator", snapshot(thing.bit_generator.state))
     if isinstance(thing, torch.nn.Module):
-        return ("module", snapshot(dict(thing.state_dict())), snapshot(thing.settings))
+        settings = getattr(thing, "settings", None)
+        return ("module", snapshot(dict(thing.state_dict())), snapshot(settings))
     if isinstance(thing, Mapping):
         return tuple((repr(key), snapshot(value)) for key, value in thing.items())
     if isinstance(thing, list | tuple):
@@ -87,3 +89,30 @@ class ByContext(ScoringPolicy):
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the first column (..., K)."""
         return contexts[..., 0]
+
+
+def random_mlp(
+    rng: np.random.Generator, depth: int, d: int | None = None, dtype: torch.dtype = torch.float64
+) -> torch.nn.Sequential:
+    """Return an MLP of ``depth`` linear layers of random widths, each with or without a bias."""
+    widths = [int(w) for w in rng.integers(1, 7, depth)] + [1]
+    widths[0] = d or widths[0]
+    modules: list[torch.nn.Module] = []
+    for h_in, h_out in pairwise(widths):
+        linear = torch.nn.Linear(h_in, h_out, bias=bool(rng.integers(2)))
+        with torch.no_grad():
+            for value in linear.parameters():
+                value.copy_(torch.from_numpy(rng.standard_normal(value.shape)))
+        modules += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*modules[:-1]).to(dtype)
+
+
+def plain_gradients(model: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of each row's score by plain autograd, one backward pass a row."""
+    rows = []
+    for x in X:
+        model.zero_grad(set_to_none=True)
+        model(x[None]).sum().backward()
+        rows.append(torch.cat([value.grad.flatten() for value in model.parameters()]).clone())
+    model.zero_grad(set_to_none=True)
+    return torch.stack(rows)

@@ -15,12 +15,13 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"checks", "records"},
-    {"streams", "world", "parallel", "training"},
+    {"checks", "growing", "records"},
+    {"mlp", "streams", "world", "parallel", "training"},
     {"simulator"},
-    {"features", "policies"},
-    {"linear_memory"},
-    {"forgetful_memory"},
+    {"factors", "features", "policies"},
+    {"gradient_memory", "linear_memory"},
+    {"dual_memory", "forgetful_memory"},
+    {"gradients"},
     {"baseline", "linucb", "logistic"},
     {"experiment"},
     {"evaluation"},

@@ -1,0 +1,108 @@
+"""Networks that score context rows one by one, taken apart: linear layers, ReLU, one output.
+
+Shapes: K rows (arms), d features, h_l units in layer l of L, h_0 = d and h_L = 1. S stacked
+networks, one for each world, add a leading axis of S to every array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+
+from recsys import checks
+
+
+class Scale(nn.Module):
+    """Multiplies what it gets by a fixed number, such as the √m of NeuralUCB's network."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = checks.number("factor", factor, 1e-12, 1e12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``factor`` times x, of any shape."""
+        return self.factor * x
+
+
+class StackedLinear(nn.Module):
+    """S linear layers in one: weights (S, h_out, h_in), biases (S, h_out) or none."""
+
+    def __init__(self, n_worlds: int, h_in: int, h_out: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_worlds, h_out, h_in))
+        self.bias = nn.Parameter(torch.zeros(n_worlds, h_out)) if bias else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what each layer makes of its rows: (S, K, h_in) to (S, K, h_out)."""
+        if self.bias is None:
+            return torch.bmm(x, self.weight.mT)
+        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """A network taken apart: maps of the rows, linear layers with ReLU between them, a factor."""
+
+    inputs: tuple[nn.Module, ...]  # without parameters, applied to the rows first
+    linears: tuple[nn.Linear | StackedLinear, ...]
+    scale: float
+
+    @property
+    def worlds(self) -> tuple[int, ...]:
+        """() for one network, (S,) for S stacked ones."""
+        return tuple(self.linears[0].weight.shape[:-2])
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int, bool], ...]:
+        """(h_{l-1}, h_l, whether there is a bias) of each layer."""
+        return tuple((*reversed(w.weight.shape[-2:]), w.bias is not None) for w in self.linears)
+
+
+def read(model: nn.Module) -> Mlp:
+    """Take an MLP apart.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        Modules without parameters that map each row on its own (none is usual); linear layers
+        with a ReLU after each but the last, which has one output; at most one ``Scale``.
+
+    Raises
+    ------
+    ValueError
+        If the model is anything else.
+    """
+    modules = list(model) if isinstance(model, nn.Sequential) else [model]
+    scale = modules.pop().factor if modules and isinstance(modules[-1], Scale) else 1.0
+    first = 0
+    while first < len(modules) and not isinstance(modules[first], nn.Linear | StackedLinear):
+        first += 1
+    inputs, chain = tuple(modules[:first]), modules[first:]
+    linears = tuple(chain[::2])
+    fits = len(chain) % 2 == 1 and all(isinstance(m, nn.ReLU) for m in chain[1::2])
+    fits = fits and all(isinstance(m, nn.Linear | StackedLinear) for m in linears)
+    fits = fits and not any(isinstance(m, nn.ReLU) or list(m.parameters()) for m in inputs)
+    if not fits or linears[-1].weight.shape[-2] != 1:
+        kinds = ", ".join(type(m).__name__ for m in modules) or "nothing"
+        raise ValueError(
+            f"model: got {kinds}, expected linear layers with a ReLU between any two and one output"
+        )
+    return Mlp(inputs, linears, scale)
+
+
+def rows_for(model: nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:
+    """Return context rows (..., K, d) as a tensor of the model's dtype and device, checked."""
+    like = next(model.parameters(), None)
+    if like is None:
+        raise ValueError("model: got one without parameters, expected at least one layer")
+    rows = X if isinstance(X, torch.Tensor) else torch.from_numpy(checks.finite("X", X))
+    if rows.ndim < 2 or rows.dtype == torch.bool or rows.is_complex():
+        found = f"{rows.dtype} of shape {tuple(rows.shape)}"
+        raise ValueError(f"X: got {found}, expected real numbers of shape (..., K, d)")
+    rows = rows.detach().to(like.device, like.dtype)
+    if not bool(torch.isfinite(rows).all()):
+        raise ValueError(f"X: got a value that is no finite {like.dtype}, expected finite numbers")
+    return rows
