@@ -1,0 +1,206 @@
+"""What NeuralUCB remembers of the gradients played: Z = λI + c Σ g gᵀ, whole or its diagonal.
+
+A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? It is asked in factors
+(``factors.Factors``), so only a form that needs gradients makes them. The primal forms are here:
+the whole inverse, and the diagonal alone. ``dual_memory`` works with the rounds played instead.
+
+Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a leading axis of S.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from recsys import checks
+from recsys.factors import Factors, chunks, n_rows_within
+from recsys.mlp import read
+
+TEMPORARIES = 2**25  # bytes that a chunk of arms may take besides the result
+
+
+class GradientMemory:
+    """Base: the contract of all forms.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        The network whose gradients come, as ``mlp.read`` takes it apart. It says the shapes,
+        the number of worlds and the device; its parameters are not kept.
+    ridge : float
+        The penalty λ, at least 1e-12, in squared units of √c g.
+    scale : float
+        The factor c of the gradients' products; NeuralUCB has 1/m.
+    layers : slice
+        Whose parameters count: all layers, or ``slice(-1, None)`` for the last one alone.
+    dtype : torch.dtype
+        Of the memory and of the bonus; factors are converted. The dual forms subtract numbers that
+        are nearly equal where few directions are left to explore: in single precision that may
+        leave no digit at all.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``bonus`` and ``add`` if factors do not fit or are
+        not finite. The memory is then unchanged.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        ridge: float = 1.0,
+        scale: float = 1.0,
+        layers: slice = slice(None),
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        mlp = read(model)
+        self.shapes, self.worlds, self.layers = mlp.shapes[layers], mlp.worlds, layers
+        if not self.shapes:
+            raise ValueError(f"layers: got {layers}, expected at least one of {len(mlp.shapes)}")
+        self.ridge = checks.number("ridge", ridge, 1e-12)
+        self.scale = checks.number("scale", scale, 1e-12)
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype: got {dtype}, expected torch.float32 or torch.float64")
+        self.dtype, self.device = dtype, mlp.linears[0].weight.device
+        self.rounds = 0
+
+    @property
+    def n_parameters(self) -> int:
+        """The number p of parameters that count."""
+        return sum(h * (w + biased) for w, h, biased in self.shapes)
+
+    def bonus(self, factors: Factors) -> torch.Tensor:
+        """Return c g·Z⁻¹·g (..., K), the squared width of every arm; the memory stays as it is.
+
+        Arms go through in chunks whose temporary arrays take at most ``TEMPORARIES`` bytes.
+        """
+        factors = self._checked(factors)
+        size = n_rows_within(TEMPORARIES, self._numbers_per_arm() * self.dtype.itemsize)
+        n = factors.scores.shape[-1]
+        if n <= size:
+            squared = self._bonus(factors)
+        else:
+            squared = torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)
+        if not bool(torch.isfinite(squared).all()):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        return squared
+
+    def add(self, factors: Factors) -> None:
+        """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
+        factors = self._checked(factors)
+        if not bool(torch.isfinite(factors.squared_norms()).all()):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        self._add(factors)
+        self.rounds += factors.scores.shape[-1]
+
+    def _checked(self, factors: Factors) -> Factors:
+        """Return the factors of the layers that count, in the memory's dtype."""
+        factors = factors.part(self.layers)
+        if factors.shapes != self.shapes or factors.scores.shape[:-1] != self.worlds:
+            found = f"layers {factors.shapes} and scores {tuple(factors.scores.shape)}"
+            raise ValueError(f"factors: got {found}, expected {self.shapes} and {self.worlds} rows")
+        if factors.scores.dtype == self.dtype:
+            return factors
+        return factors.map(lambda tensor: tensor.to(self.dtype))
+
+    def _numbers_per_arm(self) -> int:
+        """Return how many temporary numbers an arm takes in ``_bonus``."""
+        raise NotImplementedError
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _add(self, factors: Factors) -> None:
+        raise NotImplementedError
+
+
+class FullMemory(GradientMemory):
+    """Keeps Z⁻¹, p×p, and follows each round by the Sherman–Morrison formula: exact, O(p²).
+
+    Attributes
+    ----------
+    Z_inv : Tensor (..., p, p)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        ridge: float = 1.0,
+        scale: float = 1.0,
+        layers: slice = slice(None),
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__(model, ridge, scale, layers, dtype)
+        p = self.n_parameters
+        self.Z_inv = torch.zeros((*self.worlds, p, p), dtype=dtype, device=self.device)
+        self.Z_inv.diagonal(dim1=-2, dim2=-1).fill_(1.0 / self.ridge)
+
+    def _numbers_per_arm(self) -> int:
+        return 2 * self.n_parameters
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        g = factors.gradients()  # (..., K, p)
+        return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
+
+    def _add(self, factors: Factors) -> None:
+        for k in range(factors.scores.shape[-1]):
+            g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
+            direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
+            growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
+            direction = direction / growth.sqrt()[..., None]
+            if self.worlds:
+                self.Z_inv.baddbmm_(direction.mT, direction, alpha=-1.0)
+            else:
+                self.Z_inv.addr_(direction[0], direction[0], alpha=-1.0)
+
+
+class DiagonalMemory(GradientMemory):
+    """Keeps the diagonal of Z alone: an approximation in O(p) that needs no gradient at all.
+
+    The bonus of all arms is one matrix product a layer, (Δ²) D ∘ (A²) summed along each row, where
+    D holds the inverse diagonal in the shape of the layer's weights (``prop-diagonal-bonus``).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        ridge: float = 1.0,
+        scale: float = 1.0,
+        layers: slice = slice(None),
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__(model, ridge, scale, layers, dtype)
+        like = torch.empty(0, dtype=dtype, device=self.device)
+        self._z = [  # (..., h_l, h_{l-1} + 1): the last column is the bias
+            like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
+        ]
+        self._inverse = [self.scale / z for z in self._z]
+
+    @property
+    def diagonal(self) -> torch.Tensor:
+        """The diagonal of Z (..., p), in the order of ``model.parameters()``."""
+        parts = []
+        for z, (w, _, _) in zip(self._z, self.shapes, strict=True):
+            parts += [z[..., :w].flatten(-2), z[..., w:].flatten(-2)]
+        return torch.cat(parts, dim=-1)
+
+    def _numbers_per_arm(self) -> int:
+        return sum(2 * w + h for w, h, _ in self.shapes)
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        total = torch.zeros_like(factors.scores)
+        for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
+            w = a.shape[-1]
+            product = delta.square() @ inverse  # (..., K, h_{l-1} + 1)
+            total += torch.linalg.vecdot(product[..., :w], a.square())
+            if biased:
+                total += product[..., w]
+        return total
+
+    def _add(self, factors: Factors) -> None:
+        for n, (a, delta, biased) in enumerate(factors.layers()):
+            w, squares = a.shape[-1], delta.square().mT  # (..., h_l, n)
+            self._z[n][..., :w] += self.scale * (squares @ a.square())
+            if biased:
+                self._z[n][..., w] += self.scale * squares.sum(dim=-1)
+            self._inverse[n] = self.scale / self._z[n]
