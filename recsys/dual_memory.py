@@ -39,6 +39,19 @@ class KernelMemory(GradientMemory):
         self.cholesky = GrowingCholesky(self.worlds, self.ridge, *where)
         self._stored = [GrowingRows(self.worlds, n, *where) for n in self._widths()]
 
+    def state(self) -> list[torch.Tensor]:
+        """Return the rounds as they are kept, and the blocks of the factor."""
+        return [*(stored.rows for stored in self._stored), *self.cholesky.blocks]
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        kinds = len(self._stored)
+        self._stored = [
+            GrowingRows(self.worlds, n, self.dtype, self.device) for n in self._widths()
+        ]
+        for stored, rows in zip(self._stored, state[:kinds], strict=True):
+            stored.append(rows)
+        self.cholesky.restore(state[kinds:], rounds)
+
     def _widths(self) -> list[int]:
         """Return how many numbers of each kind a round is kept as."""
         return [n for w, h, _ in self.shapes for n in (w, h)]

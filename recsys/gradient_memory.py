@@ -93,6 +93,18 @@ class GradientMemory:
         self._add(factors)
         self.rounds += factors.scores.shape[-1]
 
+    def state(self) -> list[torch.Tensor]:
+        """Return everything that ``add`` has changed but the number of rounds."""
+        raise NotImplementedError
+
+    def restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        """Take over the state of another memory of the same form and settings."""
+        self._restore([tensor.to(self.device, self.dtype) for tensor in state], rounds)
+        self.rounds = rounds
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        raise NotImplementedError
+
     def _checked(self, factors: Factors) -> Factors:
         """Return the factors of the layers that count, in the memory's dtype."""
         factors = factors.part(self.layers)
@@ -134,6 +146,22 @@ class FullMemory(GradientMemory):
         p = self.n_parameters
         self.Z_inv = torch.zeros((*self.worlds, p, p), dtype=dtype, device=self.device)
         self.Z_inv.diagonal(dim1=-2, dim2=-1).fill_(1.0 / self.ridge)
+
+    def refill(self, factors: Factors) -> None:
+        """Forget all rounds and start again from the gradients of these."""
+        factors = self._checked(factors)
+        g = factors.gradients()  # (..., n, p)
+        Z = self.scale * (g.mT @ g)
+        Z.diagonal(dim1=-2, dim2=-1).add_(self.ridge)
+        self.Z_inv = torch.cholesky_inverse(torch.linalg.cholesky(Z))
+        self.rounds = factors.scores.shape[-1]
+
+    def state(self) -> list[torch.Tensor]:
+        """Return Z⁻¹ alone."""
+        return [self.Z_inv]
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        self.Z_inv.copy_(*state)
 
     def _numbers_per_arm(self) -> int:
         return 2 * self.n_parameters
@@ -183,6 +211,15 @@ class DiagonalMemory(GradientMemory):
         for z, (w, _, _) in zip(self._z, self.shapes, strict=True):
             parts += [z[..., :w].flatten(-2), z[..., w:].flatten(-2)]
         return torch.cat(parts, dim=-1)
+
+    def state(self) -> list[torch.Tensor]:
+        """Return the diagonal of Z, layer by layer."""
+        return self._z
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        for n, (z, value) in enumerate(zip(self._z, state, strict=True)):
+            z.copy_(value)
+            self._inverse[n] = self.scale / z
 
     def _numbers_per_arm(self) -> int:
         return sum(2 * w + h for w, h, _ in self.shapes)

@@ -95,6 +95,10 @@ class GrowingCholesky:
         self.blocks[-1][..., place, n] = 1.0 / pivot
         self.n = n + 1
 
+    def restore(self, blocks: list[torch.Tensor], n: int) -> None:
+        """Take over the blocks of another factor, of which n rows are in use."""
+        self.blocks, self.n = [block.clone() for block in blocks], n
+
     def _parts(self) -> list[tuple[slice, torch.Tensor]]:
         """Return (rows, the block's rows that are in use), from the first block to the last."""
         parts = []
