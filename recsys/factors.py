@@ -146,8 +146,16 @@ def factors(model: nn.Module, X: ArrayLike | torch.Tensor) -> Factors:
         return sweep(mlp, rows)
 
 
-def sweep(mlp: Mlp, rows: torch.Tensor) -> Factors:
-    """Return the factors of rows that are checked already, but for their number of features."""
+def sweep(
+    mlp: Mlp,
+    rows: torch.Tensor,
+    weigh: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Factors:
+    """Return the factors of rows that are checked already, but for their number of features.
+
+    ``weigh`` makes of the scores (..., K) a factor for each row's deltas, such as the residuals:
+    the gradients are then those of a weighted score.
+    """
     for change in mlp.inputs:
         rows = change(rows)
     if rows.shape[-1] != mlp.shapes[0][0]:
@@ -156,7 +164,10 @@ def sweep(mlp: Mlp, rows: torch.Tensor) -> Factors:
     for linear in mlp.linears[:-1]:
         activations.append(linear(activations[-1]).clamp_min_(0.0))  # a_l = ReLU(W_l a_{l-1} + b_l)
     scores = mlp.scale * mlp.linears[-1](activations[-1])[..., 0]
-    delta = rows.new_full((*scores.shape, 1), mlp.scale)  # δ_L
+    if weigh is None:
+        delta = rows.new_full((*scores.shape, 1), mlp.scale)  # δ_L
+    else:
+        delta = mlp.scale * weigh(scores)[..., None]
     deltas = [delta]
     for linear, a in zip(mlp.linears[:0:-1], activations[:0:-1], strict=True):
         # δ_l = (W_{l+1}ᵀ δ_{l+1}), zero where the ReLU was off
