@@ -16,12 +16,17 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
 ``recsys.linear_memory``    what they remember: ridge regression, one rank-one update at a time
 ``recsys.forgetful_memory`` ... and what they forget: windows and discounts
+``recsys.neuralucb``        one network for all arms, and optimism in the space of its gradients
+``recsys.neural_relatives`` neural Thompson sampling, and a linear model on the last layer
+``recsys.score_network``    the network, as published or with the usual deviations
+``recsys.replay``           how it is trained: gradient descent on all rounds so far
 ``recsys.mlp``              networks that score rows one by one, taken apart
 ``recsys.factors``          the two factors of every per-arm gradient, in one sweep
 ``recsys.gradients``        per-arm gradients four ways, and the exploration bonus in four forms
 ``recsys.gradient_memory``  the bonus from p parameters: the inverse of Z, or its diagonal
 ``recsys.dual_memory``      ... and from t rounds: exact, without a gradient
 ``recsys.growing``          arrays that grow by a row a round
+``recsys.archive``          state on disk, without code
 ``recsys.parallel``         one function over many seeds, in parallel
 ``recsys.experiment``       policies against the shop with common random numbers
 ``recsys.evaluation``       regret, paired bands, log loss, AUC, calibration

@@ -232,20 +232,26 @@ class LinearThompson(LinUCB):
         return mean + self.alpha * width * self.rng.standard_normal(mean.shape)
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
-        """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3.
-
-        It is P(a) = ∫ Π_{b≠a} Φ_b dΦ_a, a sum over the intervals between quantiles of all arms.
-        """
+        """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3."""
         contexts, mask = self._checked(contexts, available)
         mean, width = (np.broadcast_to(e, mask.shape) for e in self._estimates(contexts))
         chances = np.zeros(mask.shape)
         for place in np.ndindex(mask.shape[:-1]):
             on = mask[place]
-            centre, spread = mean[place][on, None], self.alpha * width[place][on, None]
-            spread = np.maximum(spread, 1e-12 * (1.0 + np.abs(centre).max()))  # a draw that is sure
-            points = np.sort(centre + spread * np.linspace(-7.0, 7.0, 57), axis=None)
-            below = ndtr((points - centre) / spread)  # (arms, points)
-            mass, middle = np.diff(below), (below[:, 1:] + below[:, :-1]) / 2 + 1e-300
-            wins = (mass * np.exp(np.log(middle).sum(axis=0) - np.log(middle))).sum(axis=1)
-            chances[place][on] = wins / wins.sum()
+            chances[place][on] = chances_to_win(mean[place][on], self.alpha * width[place][on])
         return chances
+
+
+def chances_to_win(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return the probability (K,) that each of K independent normal draws is the largest.
+
+    It is P(a) = ∫ Π_{b≠a} Φ_b dΦ_a, a sum over the intervals between quantiles of all arms, and
+    right to about 1e-3.
+    """
+    centre, spread = mean[:, None], spread[:, None]
+    spread = np.maximum(spread, 1e-12 * (1.0 + np.abs(centre).max()))  # a draw that is sure
+    points = np.sort(centre + spread * np.linspace(-7.0, 7.0, 57), axis=None)
+    below = ndtr((points - centre) / spread)  # (arms, points)
+    mass, middle = np.diff(below), (below[:, 1:] + below[:, :-1]) / 2 + 1e-300
+    wins = (mass * np.exp(np.log(middle).sum(axis=0) - np.log(middle))).sum(axis=1)
+    return wins / wins.sum()

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from recsys import checks
 from recsys.records import Log
 
+UNBOUNDED = 2**63 - 1  # arms of a policy that takes any number of rows: its n_arms is None
+
 
 class Policy(Protocol):
     """What an experiment asks of a policy."""
@@ -32,6 +34,22 @@ def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarr
     """Return the index of the largest score along the last axis, ties broken at random."""
     lottery = rng.random(scores.shape) + 1.0  # positive, so a tied arm always beats the rest
     return np.argmax(np.where(scores == scores.max(axis=-1, keepdims=True), lottery, 0.0), axis=-1)
+
+
+def on_offer(available: ArrayLike | None, lead: tuple[int, ...], n_arms: int) -> np.ndarray:
+    """Return the mask (..., K) of arms on offer, checked; ``None`` offers all of them."""
+    mask = np.ones(n_arms, dtype=bool) if available is None else np.asarray(available)
+    if mask.dtype != bool or mask.shape[-1:] != (n_arms,) or not mask.any(axis=-1).all():
+        raise ValueError(
+            f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
+            f"of shape (..., {n_arms}) with at least one arm on offer"
+        )
+    try:
+        return np.broadcast_to(mask, (*lead, n_arms))
+    except ValueError as error:
+        raise ValueError(
+            f"available: got shape {mask.shape}, expected one that broadcasts to {(*lead, n_arms)}"
+        ) from error
 
 
 class ScoringPolicy:
@@ -78,19 +96,7 @@ class ScoringPolicy:
                 f"contexts: got shape {contexts.shape}, expected "
                 f"{(*worlds, self.n_arms, 'd')} or {(*worlds, 'd')}"
             )
-        mask = np.ones(self.n_arms, dtype=bool) if available is None else np.asarray(available)
-        if mask.dtype != bool or mask.shape[-1:] != (self.n_arms,) or not mask.any(axis=-1).all():
-            raise ValueError(
-                f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
-                f"of shape (..., {self.n_arms}) with at least one arm on offer"
-            )
-        try:
-            return contexts, np.broadcast_to(mask, (*lead, self.n_arms))
-        except ValueError as error:
-            raise ValueError(
-                f"available: got shape {mask.shape}, expected one that broadcasts to "
-                f"{(*lead, self.n_arms)}"
-            ) from error
+        return contexts, on_offer(available, lead, self.n_arms)
 
     def _offered(self, contexts: np.ndarray, mask: np.ndarray) -> np.ndarray:
         scores = np.broadcast_to(self.scores(contexts), mask.shape)
@@ -112,7 +118,7 @@ class ScoringPolicy:
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
         """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""
         shape = () if self.n_worlds is None else (self.n_worlds,)
-        arms = checks.ids("arm", arm, self.n_arms)
+        arms = checks.ids("arm", arm, self.n_arms or UNBOUNDED)
         if arms.shape != shape:
             raise ValueError(f"arm: got shape {arms.shape}, expected {shape}")
         rewards = checks.finite("reward", reward, shape)

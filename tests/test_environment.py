@@ -15,14 +15,14 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"checks", "growing", "records"},
+    {"archive", "checks", "growing", "records"},
     {"mlp", "streams", "world", "parallel", "training"},
     {"simulator"},
-    {"factors", "features", "policies"},
-    {"gradient_memory", "linear_memory"},
+    {"factors", "features", "policies", "score_network"},
+    {"gradient_memory", "linear_memory", "replay"},
     {"dual_memory", "forgetful_memory"},
-    {"gradients"},
-    {"baseline", "linucb", "logistic"},
+    {"baseline", "gradients", "linucb", "logistic", "neuralucb"},
+    {"neural_relatives"},
     {"experiment"},
     {"evaluation"},
     {"figures"},

@@ -1,0 +1,270 @@
+"""NeuralUCB: one network for all arms, and optimism in the space of its gradients.
+
+A row of user and product features goes in, one score comes out (``score_network``). How sure the
+score is follows from the gradients of the rounds played (``gradient_memory``, ``dual_memory``), and
+the network is trained again on all rounds (``replay``). Whatever the paper leaves or public code
+does differently is a named option. The greedy policy on the same network is
+``NeuralUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is ε-greedy.
+
+Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, with any K. With
+``n_worlds=S`` every shape gets a leading axis of S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from recsys import archive, checks
+from recsys.dual_memory import KernelMemory
+from recsys.factors import Factors, chunks, factors
+from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.policies import ScoringPolicy, on_offer
+from recsys.replay import Replay, Schedule
+from recsys.score_network import hidden_widths, score_network
+
+COVARIANCES: dict[str, type[GradientMemory]] = {
+    "dual": KernelMemory,
+    "full": FullMemory,
+    "diagonal": DiagonalMemory,
+}
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+LARGEST = {"float64": 1e50, "float32": 1e9}  # a longer row or reward could overflow in a product
+ARMS = 4_096  # rows that go through the network together
+
+
+class NeuralUCB(ScoringPolicy):
+    """NeuralUCB (``alg-neuralucb``; Zhou, Li & Gu 2020).
+
+    It shows the arm with the largest f(x; θ) + α √(g·Z⁻¹·g / m), g the gradient of f(x; θ) by θ,
+    with ties broken at random. After a round, Z grows by g gᵀ/m of the row played, with the
+    gradient at the parameters that chose it; then the network is trained on all rounds. Gradients
+    of earlier rounds stay in Z as they were.
+
+    Parameters
+    ----------
+    n_features : int
+        Number d of features of a row.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    alpha : float
+        Width α of the interval (the paper's γ, here constant), at least 0, in units of the reward.
+        With 0 the policy is greedy and keeps no gradients.
+    ridge : float
+        λ in Z₀ = λI and in the objective, at least 1e-12.
+    covariance : {"dual", "full", "diagonal"}
+        How Z is kept: exactly, as the rounds played or as a p×p inverse; or its diagonal alone,
+        as the paper's experiments and most public code have it.
+    seed : int
+        Of the network's initial parameters (world s: ``seed + s``) and, without ``rng``, of ties.
+    n_arms : int, optional
+        Number K of arms; ``None`` takes any number, and another one in every round.
+    n_worlds : int, optional
+        Number S of independent worlds played at once; ``None`` for one world without the axis.
+    rng : numpy.random.Generator, optional
+        Source of the policy's own draws.
+    schedule : Schedule, optional
+        When and how the network is trained.
+    init, bias, output_scale, unit_rows :
+        As in ``score_network``.
+    gradient_scale : {"1/m", "one"}
+        What gradients' products are multiplied by, in Z and in the width.
+    dtype : {"float64", "float32"}
+        Of the network. Z is kept in double precision.
+    device : str
+        Where everything is computed, such as "cuda".
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``select``, ``ucb`` and ``update`` if an argument
+        has a wrong shape or is not finite, and the state is then unchanged. From ``update`` also
+        if the training diverges: the round is then kept, and the network as it was before.
+    """
+
+    learns = True
+    layers = slice(None)  # whose parameters count in Z
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden: tuple[int, ...] = (64,),
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        covariance: str = "dual",
+        seed: int = 0,
+        n_arms: int | None = None,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        schedule: Schedule | None = None,
+        init: str = "paper",
+        bias: bool = False,
+        output_scale: str = "sqrt_m",
+        unit_rows: bool = True,
+        gradient_scale: str = "1/m",
+        dtype: str = "float64",
+        device: str = "cpu",
+    ) -> None:
+        seed = checks.integer("seed", seed, 0)
+        rng = np.random.default_rng(seed) if rng is None else rng
+        super().__init__(1 if n_arms is None else n_arms, n_worlds, rng)
+        self.n_arms = n_arms
+        self.n_features = checks.integer("n_features", n_features, 1)
+        self.alpha = checks.number("alpha", alpha, 0.0)
+        self.ridge = checks.number("ridge", ridge, 1e-12)
+        self.schedule = Schedule() if schedule is None else schedule
+        self._largest = LARGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
+        checks.one_of("covariance", covariance, tuple(COVARIANCES))
+        checks.one_of("gradient_scale", gradient_scale, ("1/m", "one"))
+        widths = hidden_widths(hidden)
+        network = {
+            "n_features": self.n_features,
+            "hidden": widths,
+            "init": init,
+            "bias": bool(bias),
+            "output_scale": output_scale,
+            "unit_rows": bool(unit_rows),
+            "seed": seed,
+            "n_worlds": n_worlds,
+        }
+        self.model = score_network(**network, dtype=DTYPES[dtype]).to(device)
+        self.model.requires_grad_(False)  # gradients are taken by hand
+        self.settings = network | {
+            "alpha": self.alpha,
+            "ridge": self.ridge,
+            "covariance": covariance,
+            "n_arms": n_arms,
+            "gradient_scale": gradient_scale,
+            "dtype": dtype,
+            "device": device,
+        }
+        self.scale = 1.0 / widths[-1] if gradient_scale == "1/m" else 1.0
+        self.memory = self._new_memory() if self.alpha > 0 else None
+        self.replay = Replay(self.model, self.ridge, self.schedule)
+        self.rounds = 0
+
+    def _new_memory(self) -> GradientMemory:
+        form = COVARIANCES[self.settings["covariance"]]
+        return form(self.model, self.ridge, self.scale, self.layers)
+
+    def ucb(self, contexts: ArrayLike) -> np.ndarray:
+        """Return the upper confidence bound (K,) of every arm; no chance is involved."""
+        mean, width = self.estimates(contexts)
+        return mean + self.alpha * width
+
+    def estimates(self, contexts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return f(x; θ) and √(g·Z⁻¹·g / m), both (..., K); the width is 0 for alpha 0."""
+        return self._estimates(self._checked(contexts, None)[0])
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the upper confidence bounds (..., K) of contexts that are already checked."""
+        mean, width = self._estimates(contexts)
+        return mean + self.alpha * width
+
+    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        worlds = self.n_worlds is not None
+        rows = np.moveaxis(contexts, -3, 0) if worlds else contexts  # worlds first
+        flat = rows.reshape(*rows.shape[:worlds], -1, self.n_features)  # (..., n, d)
+        mean, squared = np.empty((2, *flat.shape[:-1]))
+        for part in chunks(flat.shape[-2], ARMS):
+            mean[..., part], squared[..., part] = self._chunk(flat[..., part, :])
+        both = (values.reshape(rows.shape[:-1]) for values in (mean, np.sqrt(squared)))
+        return tuple(np.moveaxis(v, 0, -2) if worlds else v for v in both)
+
+    def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
+        found = factors(self.model, rows)
+        mean = found.scores.cpu().numpy()
+        squared = 0.0 * mean if self.memory is None else self.memory.bonus(found).cpu().numpy()
+        return mean, squared
+
+    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
+        self._check_rows("context", context)
+        self._check_length("reward", rewards)
+        row, plan = context[..., None, :], self.schedule
+        found = factors(self.model, row)
+        before = plan.gradient_at == "before"
+        if before:
+            self._remember(found)
+        self.rounds += 1
+        due = plan.due(self.rounds)
+        if due or plan.replay == "all":
+            reward = torch.as_tensor(rewards[..., None], dtype=found.scores.dtype)
+            self.replay.add(found.activations[0], reward.to(found.scores.device))
+        try:
+            if due:
+                self.replay.train(self.model)
+        finally:
+            if not before:
+                self._remember(factors(self.model, row))
+
+    def _remember(self, found: Factors) -> None:
+        """Add the gradient of the row played to Z."""
+        if self.memory is not None:
+            self.memory.add(found)
+
+    def _checked(
+        self, contexts: ArrayLike, available: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        contexts = checks.finite("contexts", contexts)
+        worlds = () if self.n_worlds is None else (self.n_worlds,)
+        fits = contexts.ndim >= 2 + len(worlds) and contexts.shape[-2] > 0
+        fits = fits and self.n_arms in (None, contexts.shape[-2])
+        if not fits or (worlds and contexts.shape[-3:-2] != worlds):
+            wanted = (*worlds, self.n_arms or "K", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {wanted}")
+        self._check_rows("contexts", contexts)
+        return contexts, on_offer(available, contexts.shape[:-2], contexts.shape[-2])
+
+    def _check_rows(self, name: str, rows: np.ndarray) -> None:
+        if rows.shape[-1] != self.n_features:
+            raise ValueError(f"{name}: got {rows.shape[-1]} features, expected {self.n_features}")
+        self._check_length(name, rows)
+
+    def _check_length(self, name: str, values: np.ndarray) -> None:
+        if np.vdot(values, values) > self._largest**2:
+            raise ValueError(f"{name}: got a length beyond {self._largest}, expected a smaller one")
+
+    def save(self, path: str | Path) -> None:
+        """Write everything the policy knows to an ``.npz`` archive of plain arrays."""
+        numbers = {
+            "kind": type(self).__name__,
+            "schedule": asdict(self.schedule),
+            "rounds": self.rounds,
+            "rng": archive.generator_state(self.rng),
+            "batches": archive.generator_state(self.replay.batches),
+            "steps": self.replay.steps,
+        }
+        archive.write(path, {"settings": self.settings, **numbers}, self._state())
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> NeuralUCB:
+        """Read what ``save`` wrote, to go on as if nothing had happened.
+
+        Nothing is unpickled, so no code can run. ``device`` is another one than before.
+        """
+        numbers, groups = archive.read(path)
+        if numbers.get("kind") != cls.__name__:
+            raise ValueError(f"path: got a {numbers.get('kind')}, expected a {cls.__name__}")
+        settings = numbers["settings"] | ({} if device is None else {"device": device})
+        schedule = Schedule(**numbers["schedule"])
+        policy = cls(**settings, schedule=schedule, rng=archive.generator(numbers["rng"]))
+        policy.rounds = numbers["rounds"]
+        policy.replay.restore(groups, archive.generator(numbers["batches"]), numbers["steps"])
+        policy._restore(groups)
+        return policy
+
+    def _state(self) -> dict[str, list[torch.Tensor]]:
+        """Return all tensors that make the state."""
+        memory = [] if self.memory is None else self.memory.state()
+        return {"model": list(self.model.parameters()), "memory": memory, **self.replay.state()}
+
+    def _restore(self, groups: dict[str, list[torch.Tensor]]) -> None:
+        for value, saved in zip(self.model.parameters(), groups["model"], strict=True):
+            value.copy_(saved)
+        if self.memory is not None:
+            self.memory.restore(groups.get("memory", []), self.rounds)
