@@ -406,4 +406,101 @@ MUTANTS: list[Mutant] = [
         after="direction * growth.sqrt()[..., None] ** 0",
         killed_by="tests/test_gradients.py::test_a_bonus_worked_out_by_hand",
     ),
+    Mutant(
+        name="gradient-at-the-new-parameters",
+        file="neuralucb.py",
+        before='before = plan.gradient_at == "before"',
+        after="before = False",
+        killed_by="tests/test_neuralucb.py::test_the_gradient_of_z_is_taken_before_the_training",
+    ),
+    Mutant(
+        name="width-without-one-over-root-m",
+        file="neuralucb.py",
+        before="self.scale = 1.0 / widths[-1] if",
+        after="self.scale = 1.0 if",
+        killed_by=(
+            "tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
+        ),
+    ),
+    Mutant(
+        name="full-covariance-that-is-diagonal",
+        file="neuralucb.py",
+        before='"full": FullMemory,',
+        after='"full": DiagonalMemory,',
+        killed_by="tests/test_neuralucb.py::test_the_exact_covariances_agree",
+    ),
+    Mutant(
+        name="replay-that-forgets",
+        file="replay.py",
+        before="rows, rewards = self.rows.rows, self.rewards.rows[..., 0]",
+        after="rows, rewards = self.rows.rows[..., -50:, :], self.rewards.rows[..., -50:, 0]",
+        killed_by="tests/test_replay.py::test_rounds_are_never_forgotten",
+    ),
+    Mutant(
+        name="reward-stored-only-when-trained",
+        file="neuralucb.py",
+        before='if due or plan.replay == "all":',
+        after="if due:",
+        killed_by="tests/test_neuralucb.py::test_training_leaves_z_and_forgets_no_round",
+    ),
+    Mutant(
+        name="summed-loss-where-a-mean-is-meant",
+        file="replay.py",
+        before='weight = 1.0 if plan.loss == "sum" else 1.0 / n',
+        after="weight = 1.0",
+        killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
+    ),
+    Mutant(
+        name="neural-bonus-without-square-root",
+        file="neuralucb.py",
+        before="for values in (mean, np.sqrt(squared)))",
+        after="for values in (mean, squared))",
+        killed_by=(
+            "tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
+        ),
+    ),
+    Mutant(
+        name="arms-of-one-chunk-not-scored",
+        file="neuralucb.py",
+        before="for part in chunks(flat.shape[-2], ARMS):",
+        after="for part in chunks(min(flat.shape[-2], 6 * ARMS), ARMS):",
+        killed_by="tests/test_neuralucb.py::test_arms_go_through_in_chunks_that_change_nothing",
+    ),
+    Mutant(
+        name="decay-to-zero",
+        file="replay.py",
+        before='self.initial if plan.towards == "initial" else',
+        after='self.initial if plan.towards == "elsewhere" else',
+        killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
+    ),
+    Mutant(
+        name="output-layer-not-antisymmetric",
+        file="score_network.py",
+        before="np.concatenate([half, -half], axis=1)",
+        after="np.concatenate([half, half], axis=1)",
+        killed_by="tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand",
+    ),
+    Mutant(
+        name="neural-linear-keeps-stale-features",
+        file="neural_relatives.py",
+        before="if self.schedule.due(self.rounds):",
+        after="if self.rounds == 0:",
+        killed_by=(
+            "tests/test_neural_relatives.py::test_the_score_is_linucbs_on_the_last_hidden_layer"
+        ),
+    ),
+    Mutant(
+        name="neural-thompson-without-alpha",
+        file="neural_relatives.py",
+        before="mean + self.alpha * width * self.rng",
+        after="mean + width * self.rng",
+        killed_by="tests/test_neural_relatives.py::test_a_draw_has_the_stated_mean_and_variance",
+    ),
+    Mutant(
+        name="archive-unpickles",
+        file="archive.py",
+        before="allow_pickle=False",
+        after="allow_pickle=True",
+        killed_by="tests/test_archive.py::test_nothing_is_unpickled",
+    ),
 ]
