@@ -37,40 +37,38 @@ class KernelMemory(GradientMemory):
         super().__init__(model, ridge, scale, layers, dtype)
         where = (self.dtype, self.device)
         self.cholesky = GrowingCholesky(self.worlds, self.ridge, *where)
-        self._stored = [GrowingRows(self.worlds, n, *where) for n in self._widths()]
+        self._played = GrowingRows(self.worlds, self._width(), *where)
 
     def state(self) -> list[torch.Tensor]:
         """Return the rounds as they are kept, and the blocks of the factor."""
-        return [*(stored.rows for stored in self._stored), *self.cholesky.blocks]
+        return [self._played.rows, *self.cholesky.blocks]
 
     def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
-        kinds = len(self._stored)
-        self._stored = [
-            GrowingRows(self.worlds, n, self.dtype, self.device) for n in self._widths()
-        ]
-        for stored, rows in zip(self._stored, state[:kinds], strict=True):
-            stored.append(rows)
-        self.cholesky.restore(state[kinds:], rounds)
+        self._played = GrowingRows(self.worlds, self._width(), self.dtype, self.device)
+        self._played.append(state[0])
+        self.cholesky.restore(state[1:], rounds)
 
-    def _widths(self) -> list[int]:
-        """Return how many numbers of each kind a round is kept as."""
-        return [n for w, h, _ in self.shapes for n in (w, h)]
+    def _width(self) -> int:
+        """Return how many numbers a round is kept as."""
+        return sum(w + h for w, h, _ in self.shapes)
 
-    def _store(self, factors: Factors) -> None:
-        """Keep a round; its deltas take the factor c, so that inner products need it no more."""
-        for n, (a, delta, _) in enumerate(factors.layers()):
-            self._stored[2 * n].append(a)
-            self._stored[2 * n + 1].append(self.scale * delta)
+    def _kept(self, factors: Factors) -> torch.Tensor:
+        """Return rounds as they are kept (..., n, width): a_0, δ_1, a_1, δ_2, ...
+
+        Deltas take the factor c, so that inner products with arms need it no more.
+        """
+        parts = [part for a, delta, _ in factors.layers() for part in (a, self.scale * delta)]
+        return torch.cat(parts, dim=-1)
 
     def _cross(self, factors: Factors) -> torch.Tensor:
         """Return k (..., t, K): c times the inner products of the rounds with the arms."""
-        rows = [stored.rows for stored in self._stored]
-        biased = tuple(b for _, _, b in self.shapes)
-        played = Factors(rows[0][..., 0], tuple(rows[::2]), tuple(rows[1::2]), biased)
-        return played.kernel(factors)
+        sizes = [size for w, h, _ in self.shapes for size in (w, h)]
+        parts = self._played.rows.split(sizes, dim=-1)  # views
+        biased = factors.biased
+        return Factors(parts[0][..., 0], parts[::2], parts[1::2], biased).kernel(factors)
 
     def _numbers_per_arm(self) -> int:
-        return 4 * self.rounds + sum(w + h for w, h, _ in self.shapes)
+        return 4 * self.rounds + self._width()
 
     def _bonus(self, factors: Factors) -> torch.Tensor:
         squared = self.scale * factors.squared_norms()  # (..., K)
@@ -78,12 +76,12 @@ class KernelMemory(GradientMemory):
             squared -= self.cholesky.times(self._cross(factors)).square_().sum(dim=-2)
         return (squared / self.ridge).clamp_min_(0.0)
 
-    def _add(self, factors: Factors) -> None:
-        for k in range(factors.scores.shape[-1]):
-            one = factors.rows(slice(k, k + 1))
-            corner = self.ridge + self.scale * one.squared_norms()[..., 0]
+    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
+        for k in range(squares.shape[-1]):
+            one = factors.rows(slice(k, k + 1)) if squares.shape[-1] > 1 else factors
+            corner = self.ridge + self.scale * squares[..., k]
             self.cholesky.append(self._cross(one)[..., 0], corner)
-            self._store(one)
+            self._played.append(self._kept(one))
 
 
 class DualMemory(KernelMemory):
@@ -92,14 +90,14 @@ class DualMemory(KernelMemory):
     The same problem of size t as in ``KernelMemory``; what it shows is what the kernel spares.
     """
 
-    def _widths(self) -> list[int]:
-        return [self.n_parameters]
+    def _width(self) -> int:
+        return self.n_parameters
 
-    def _store(self, factors: Factors) -> None:
-        self._stored[0].append(self.scale * factors.gradients())
+    def _kept(self, factors: Factors) -> torch.Tensor:
+        return self.scale * factors.gradients()
 
     def _cross(self, factors: Factors) -> torch.Tensor:
-        return self._stored[0].rows @ factors.gradients().mT
+        return self._played.rows @ factors.gradients().mT
 
     def _numbers_per_arm(self) -> int:
         return 3 * self.rounds + self.n_parameters

@@ -101,10 +101,14 @@ class Factors:
 
     def squared_norms(self) -> torch.Tensor:
         """Return the squared lengths ‖g‖² (..., K) of the gradients, which are never formed."""
-        return sum(
-            (torch.linalg.vecdot(a, a) + float(biased)) * torch.linalg.vecdot(delta, delta)
-            for a, delta, biased in self.layers()
-        )
+        total = None
+        for a, delta, biased in self.layers():
+            term = torch.linalg.vecdot(a, a)
+            if biased:
+                term += 1.0
+            term *= torch.linalg.vecdot(delta, delta)
+            total = term if total is None else total.add_(term)
+        return total
 
     def kernel(self, others: Factors) -> torch.Tensor:
         """Return the inner products (..., K, K') of these gradients with others, never formed.

@@ -16,7 +16,7 @@ from recsys import checks
 from recsys.factors import Factors, chunks, n_rows_within
 from recsys.mlp import read
 
-TEMPORARIES = 2**25  # bytes that a chunk of arms may take besides the result
+TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 
 
 class GradientMemory:
@@ -88,9 +88,10 @@ class GradientMemory:
     def add(self, factors: Factors) -> None:
         """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
         factors = self._checked(factors)
-        if not bool(torch.isfinite(factors.squared_norms()).all()):
+        squares = factors.squared_norms()
+        if not bool(torch.isfinite(squares).all()):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        self._add(factors)
+        self._add(factors, squares)
         self.rounds += factors.scores.shape[-1]
 
     def state(self) -> list[torch.Tensor]:
@@ -122,7 +123,8 @@ class GradientMemory:
     def _bonus(self, factors: Factors) -> torch.Tensor:
         raise NotImplementedError
 
-    def _add(self, factors: Factors) -> None:
+    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
+        """Add rounds, one after the other, given their ‖g‖² (..., n)."""
         raise NotImplementedError
 
 
@@ -170,8 +172,8 @@ class FullMemory(GradientMemory):
         g = factors.gradients()  # (..., K, p)
         return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
 
-    def _add(self, factors: Factors) -> None:
-        for k in range(factors.scores.shape[-1]):
+    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
+        for k in range(squares.shape[-1]):
             g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
             direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
             growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
@@ -227,17 +229,15 @@ class DiagonalMemory(GradientMemory):
     def _bonus(self, factors: Factors) -> torch.Tensor:
         total = torch.zeros_like(factors.scores)
         for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
-            w = a.shape[-1]
-            product = delta.square() @ inverse  # (..., K, h_{l-1} + 1)
-            total += torch.linalg.vecdot(product[..., :w], a.square())
-            if biased:
-                total += product[..., w]
+            total += torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
         return total
 
-    def _add(self, factors: Factors) -> None:
+    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
         for n, (a, delta, biased) in enumerate(factors.layers()):
-            w, squares = a.shape[-1], delta.square().mT  # (..., h_l, n)
-            self._z[n][..., :w] += self.scale * (squares @ a.square())
-            if biased:
-                self._z[n][..., w] += self.scale * squares.sum(dim=-1)
+            self._z[n] += (self.scale * delta.square()).mT @ _squares(a, biased)
             self._inverse[n] = self.scale / self._z[n]
+
+
+def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:
+    """Return the squared activations (..., K, h_{l-1} + 1), with a 1 for a bias behind them."""
+    return nn.functional.pad(a.square(), (0, 1), value=1.0) if biased else a.square()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
@@ -85,7 +86,9 @@ def read(model: nn.Module) -> Mlp:
     fits = len(chain) % 2 == 1 and all(isinstance(m, nn.ReLU) for m in chain[1::2])
     fits = fits and all(isinstance(m, nn.Linear | StackedLinear) for m in linears)
     fits = fits and not any(isinstance(m, nn.ReLU) or list(m.parameters()) for m in inputs)
-    if not fits or linears[-1].weight.shape[-2] != 1:
+    outputs = [linear.weight.shape[-2] for linear in linears] if fits else []
+    fits = fits and outputs[:-1] == [linear.weight.shape[-1] for linear in linears[1:]]
+    if not fits or outputs[-1] != 1 or len({linear.weight.shape[:-2] for linear in linears}) > 1:
         kinds = ", ".join(type(m).__name__ for m in modules) or "nothing"
         raise ValueError(
             f"model: got {kinds}, expected linear layers with a ReLU between any two and one output"
@@ -98,7 +101,9 @@ def rows_for(model: nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:
     like = next(model.parameters(), None)
     if like is None:
         raise ValueError("model: got one without parameters, expected at least one layer")
-    rows = X if isinstance(X, torch.Tensor) else torch.from_numpy(checks.finite("X", X))
+    rows = X
+    if not isinstance(X, torch.Tensor):  # which takes no rows that run backwards
+        rows = torch.tensor(np.ascontiguousarray(checks.finite("X", X)))
     if rows.ndim < 2 or rows.dtype == torch.bool or rows.is_complex():
         found = f"{rows.dtype} of shape {tuple(rows.shape)}"
         raise ValueError(f"X: got {found}, expected real numbers of shape (..., K, d)")

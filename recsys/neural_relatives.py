@@ -9,10 +9,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.factors import Factors, factors, sweep
+from recsys.factors import Factors, sweep
 from recsys.gradient_memory import FullMemory
 from recsys.linucb import chances_to_win
-from recsys.mlp import read
 from recsys.neuralucb import NeuralUCB
 
 
@@ -80,7 +79,7 @@ class NeuralLinear(NeuralUCB):
 
     def _regress(self) -> None:
         """Compute Z⁻¹, Σ r φ and θ̂ from all rounds, with φ at the present parameters."""
-        rounds = sweep(replace(read(self.model), inputs=()), self.replay.rows.rows)
+        rounds = sweep(replace(self._mlp, inputs=()), self.replay.rows.rows)
         self.memory.refill(rounds)
         phi, rewards = self._features(rounds), self.replay.rewards.rows
         self.b = (phi * rewards.to(phi.dtype)).sum(dim=-2)  # (..., q)
@@ -90,7 +89,7 @@ class NeuralLinear(NeuralUCB):
         self.theta = (self.memory.Z_inv @ self.b[..., None])[..., 0]  # (..., q)
 
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = factors(self.model, rows)
+        found = self._factors(rows)
         mean = (self._features(found) @ self.theta[..., None])[..., 0]
         return mean.cpu().numpy(), self.memory.bonus(found).cpu().numpy()
 
@@ -107,7 +106,7 @@ class NeuralLinear(NeuralUCB):
         if self.schedule.due(self.rounds):
             self._regress()
             return
-        phi = self._features(factors(self.model, context[..., None, :]))[..., 0, :]
+        phi = self._features(self._factors(context[..., None, :]))[..., 0, :]
         self.b += phi * torch.as_tensor(rewards[..., None], dtype=phi.dtype, device=phi.device)
         self._solve()
 

@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from recsys import archive, checks
 from recsys.dual_memory import KernelMemory
-from recsys.factors import Factors, chunks, factors
+from recsys.factors import Factors, chunks, sweep
 from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.mlp import read
 from recsys.policies import ScoringPolicy, on_offer
 from recsys.replay import Replay, Schedule
 from recsys.score_network import hidden_widths, score_network
@@ -34,7 +35,7 @@ COVARIANCES: dict[str, type[GradientMemory]] = {
 }
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 LARGEST = {"float64": 1e50, "float32": 1e9}  # a longer row or reward could overflow in a product
-ARMS = 4_096  # rows that go through the network together
+ARMS = 1_024  # rows that go through the network together
 
 
 class NeuralUCB(ScoringPolicy):
@@ -74,7 +75,8 @@ class NeuralUCB(ScoringPolicy):
     gradient_scale : {"1/m", "one"}
         What gradients' products are multiplied by, in Z and in the width.
     dtype : {"float64", "float32"}
-        Of the network. Z is kept in double precision.
+        Of the network, and of a diagonal Z, which only adds positive numbers; an exact one is kept
+        in double precision.
     device : str
         Where everything is computed, such as "cuda".
 
@@ -133,6 +135,7 @@ class NeuralUCB(ScoringPolicy):
         }
         self.model = score_network(**network, dtype=DTYPES[dtype]).to(device)
         self.model.requires_grad_(False)  # gradients are taken by hand
+        self._mlp = read(self.model)
         self.settings = network | {
             "alpha": self.alpha,
             "ridge": self.ridge,
@@ -149,7 +152,9 @@ class NeuralUCB(ScoringPolicy):
 
     def _new_memory(self) -> GradientMemory:
         form = COVARIANCES[self.settings["covariance"]]
-        return form(self.model, self.ridge, self.scale, self.layers)
+        exact = self.settings["covariance"] != "diagonal"
+        dtype = torch.float64 if exact else DTYPES[self.settings["dtype"]]
+        return form(self.model, self.ridge, self.scale, self.layers, dtype)
 
     def ucb(self, contexts: ArrayLike) -> np.ndarray:
         """Return the upper confidence bound (K,) of every arm; no chance is involved."""
@@ -175,9 +180,15 @@ class NeuralUCB(ScoringPolicy):
         both = (values.reshape(rows.shape[:-1]) for values in (mean, np.sqrt(squared)))
         return tuple(np.moveaxis(v, 0, -2) if worlds else v for v in both)
 
+    def _factors(self, rows: np.ndarray) -> Factors:
+        """Return the factors of rows (..., n, d) that are already checked."""
+        like = self._mlp.linears[0].weight
+        rows = np.ascontiguousarray(rows)  # torch takes no rows that run backwards
+        return sweep(self._mlp, torch.tensor(rows, dtype=like.dtype, device=like.device))
+
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
-        found = factors(self.model, rows)
+        found = self._factors(rows)
         mean = found.scores.cpu().numpy()
         squared = 0.0 * mean if self.memory is None else self.memory.bonus(found).cpu().numpy()
         return mean, squared
@@ -186,7 +197,7 @@ class NeuralUCB(ScoringPolicy):
         self._check_rows("context", context)
         self._check_length("reward", rewards)
         row, plan = context[..., None, :], self.schedule
-        found = factors(self.model, row)
+        found = self._factors(row)
         before = plan.gradient_at == "before"
         if before:
             self._remember(found)
@@ -200,7 +211,7 @@ class NeuralUCB(ScoringPolicy):
                 self.replay.train(self.model)
         finally:
             if not before:
-                self._remember(factors(self.model, row))
+                self._remember(self._factors(row))
 
     def _remember(self, found: Factors) -> None:
         """Add the gradient of the row played to Z."""

@@ -36,6 +36,9 @@ def test_a_network_is_taken_apart():
         nn.Sequential(Scale(2.0)),
         nn.Sequential(nn.Linear(2, 2)),
         nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)),
+        nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(4, 1)),
+        nn.Sequential(StackedLinear(2, 2, 3), nn.ReLU(), StackedLinear(3, 3, 1)),
+        nn.Sequential(StackedLinear(2, 2, 3), nn.ReLU(), nn.Linear(3, 1)),
         nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)),
         nn.Sequential(nn.Linear(2, 3), nn.ReLU()),
         nn.Sequential(nn.Linear(2, 1), nn.ReLU()),
@@ -71,6 +74,14 @@ def test_rows_come_in_the_models_dtype():
             assert rows_for(model, X).dtype == dtype
         trained = torch.ones(2, 3, requires_grad=True)
         assert not rows_for(model, trained).requires_grad
+
+
+def test_rows_may_be_views():
+    model, X = nn.Linear(3, 1), np.arange(12.0).reshape(4, 3)
+    locked = X.copy()
+    locked.flags.writeable = False
+    for view in (locked, X[::-1], np.asfortranarray(X), np.broadcast_to(X[0], (4, 3))):
+        assert np.array_equal(rows_for(model, view).numpy(), view)
 
 
 def test_bad_rows_are_refused():

@@ -246,6 +246,17 @@ def test_any_number_of_arms_comes_and_goes(name: str):
         fixed.select(np.ones((6, 3)))
 
 
+@every_policy
+def test_rows_may_be_views(name: str):
+    policy, X = teach(make(name)[0]), np.random.default_rng(3).standard_normal((5, 3))
+    locked = X.copy()
+    locked.flags.writeable = False
+    for view in (locked, X[::-1], np.asfortranarray(X), np.broadcast_to(X[0], (5, 3))):
+        assert np.allclose(policy.ucb(view), policy.ucb(view.copy()), rtol=0, atol=1e-12)
+    policy.update(0, locked[0], 1.0)
+    policy.update(0, X[0][::-1], 1.0)
+
+
 # ---------------------------------------------------------------------- choosing
 
 
@@ -358,6 +369,7 @@ def test_single_precision_is_asked_for():
     double, single = (teach(make(dtype=dtype)[0]) for dtype in ("float64", "float32"))
     assert next(single.model.parameters()).dtype == torch.float32
     assert single.memory.dtype == torch.float64
+    assert make("diagonal", dtype="float32")[0].memory.dtype == torch.float32
     assert single.ucb(rows).dtype == np.float64
     assert np.allclose(single.ucb(rows), double.ucb(rows), atol=1e-3)
     with refuses("contexts", single):
