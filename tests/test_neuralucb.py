@@ -14,6 +14,7 @@ from recsys.dual_memory import KernelMemory
 from recsys.experiment import run
 from recsys.features import JointFeatures
 from recsys.gradient_memory import DiagonalMemory, FullMemory
+from recsys.linucb import SharedLinUCB
 from recsys.neural_relatives import NeuralLinear, NeuralThompson
 from recsys.neuralucb import COVARIANCES, NeuralUCB
 from recsys.policies import EpsilonGreedy, RandomPolicy
@@ -403,6 +404,31 @@ def test_learning_earns_more_than_chance(name: str):
     chance = run(shop, RandomPolicy(50, rng=shop.policy_rng("random")), makers, 0, n)
     late = slice(n // 2, n)
     assert learnt.mu[late].mean() > 1.15 * chance.mu[late].mean()
+
+
+def test_a_reward_that_is_not_linear_is_learnt():
+    worlds, n, k, d = 5, 400, 4, 6
+    plan = Schedule(steps=5, restart=False)
+    policies = {
+        "neural": NeuralUCB(d, (32,), 0.5, 0.1, n_worlds=worlds, schedule=plan),
+        "linear": SharedLinUCB(k, d, 0.5, 0.1, n_worlds=worlds),
+    }
+    late = {}
+    for name, policy in policies.items():
+        rng, regret = np.random.default_rng(0), np.zeros((n, worlds))
+        secret = rng.standard_normal((worlds, d))
+        for t in range(n):
+            rows = rng.standard_normal((worlds, k, d))
+            rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+            cosine = np.einsum("skd,sd->sk", rows, secret) / np.linalg.norm(secret, axis=1)[:, None]
+            mu = 2.0 * cosine**2
+            arms = policy.select(rows)
+            shown = mu[np.arange(worlds), arms]
+            noisy = shown + 0.1 * rng.standard_normal(worlds)
+            policy.update(arms, rows[np.arange(worlds), arms], noisy)
+            regret[t] = mu.max(axis=1) - shown
+        late[name] = regret[n // 2 :].mean(axis=0)
+    assert (late["neural"] < 0.3 * late["linear"]).all()  # in every world
 
 
 class Distinct(JointFeatures):
