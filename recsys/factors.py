@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from recsys.mlp import Mlp, read, rows_for
+from recsys.mlp import Mlp, affine, read, rows_for
 
 
 @dataclass(frozen=True)
@@ -162,23 +162,24 @@ def sweep(
     """
     for change in mlp.inputs:
         rows = change(rows)
-    if rows.shape[-1] != mlp.shapes[0][0]:
-        raise ValueError(f"X: got {rows.shape[-1]} features, expected {mlp.shapes[0][0]}")
-    activations = [rows]
-    for linear in mlp.linears[:-1]:
-        activations.append(linear(activations[-1]).clamp_min_(0.0))  # a_l = ReLU(W_l a_{l-1} + b_l)
-    scores = mlp.scale * mlp.linears[-1](activations[-1])[..., 0]
+    if rows.shape[-1] != mlp.weights[0].shape[-1]:
+        wanted = mlp.weights[0].shape[-1]
+        raise ValueError(f"X: got {rows.shape[-1]} features, expected {wanted}")
+    activations, layers = [rows], list(zip(mlp.weights, mlp.biases, strict=True))
+    for layer in layers[:-1]:
+        # a_l = ReLU(W_l a_{l-1} + b_l)
+        activations.append(affine(activations[-1], *layer).clamp_min_(0.0))
+    scores = mlp.scale * affine(activations[-1], *layers[-1])[..., 0]
     if weigh is None:
         delta = rows.new_full((*scores.shape, 1), mlp.scale)  # δ_L
     else:
         delta = mlp.scale * weigh(scores)[..., None]
     deltas = [delta]
-    for linear, a in zip(mlp.linears[:0:-1], activations[:0:-1], strict=True):
+    for weight, a in zip(mlp.weights[:0:-1], activations[:0:-1], strict=True):
         # δ_l = (W_{l+1}ᵀ δ_{l+1}), zero where the ReLU was off
-        delta = torch.ops.aten.threshold_backward(delta @ linear.weight, a, 0.0)
+        delta = torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)
         deltas.append(delta)
-    biased = tuple(linear.bias is not None for linear in mlp.linears)
-    return Factors(scores, tuple(activations), tuple(reversed(deltas)), biased)
+    return Factors(scores, tuple(activations), tuple(reversed(deltas)), mlp.biased)
 
 
 def n_rows_within(n_bytes: int, per_row: int) -> int:

@@ -61,7 +61,7 @@ class GradientMemory:
         self.scale = checks.number("scale", scale, 1e-12)
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype: got {dtype}, expected torch.float32 or torch.float64")
-        self.dtype, self.device = dtype, mlp.linears[0].weight.device
+        self.dtype, self.device = dtype, mlp.weights[0].device
         self.rounds = 0
 
     @property

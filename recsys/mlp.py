@@ -7,6 +7,7 @@ networks, one for each world, add a leading axis of S to every array.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -38,9 +39,16 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what each layer makes of its rows: (S, K, h_in) to (S, K, h_out)."""
-        if self.bias is None:
-            return torch.bmm(x, self.weight.mT)
-        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+        return affine(x, self.weight, self.bias)
+
+
+def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Return x Wᵀ + b for one layer, or for S stacked ones."""
+    if weight.ndim == 2:
+        return nn.functional.linear(x, weight, bias)
+    if bias is None:
+        return torch.bmm(x, weight.mT)
+    return torch.baddbmm(bias[:, None], x, weight.mT)
 
 
 @dataclass(frozen=True)
@@ -48,18 +56,25 @@ class Mlp:
     """A network taken apart: maps of the rows, linear layers with ReLU between them, a factor."""
 
     inputs: tuple[nn.Module, ...]  # without parameters, applied to the rows first
-    linears: tuple[nn.Linear | StackedLinear, ...]
+    weights: tuple[torch.Tensor, ...]  # (..., h_l, h_{l-1}), the parameters themselves
+    biases: tuple[torch.Tensor | None, ...]  # (..., h_l)
     scale: float
 
     @property
     def worlds(self) -> tuple[int, ...]:
         """() for one network, (S,) for S stacked ones."""
-        return tuple(self.linears[0].weight.shape[:-2])
+        return tuple(self.weights[0].shape[:-2])
+
+    @property
+    def biased(self) -> tuple[bool, ...]:
+        """Whether each layer has a bias."""
+        return tuple(b is not None for b in self.biases)
 
     @property
     def shapes(self) -> tuple[tuple[int, int, bool], ...]:
         """(h_{l-1}, h_l, whether there is a bias) of each layer."""
-        return tuple((*reversed(w.weight.shape[-2:]), w.bias is not None) for w in self.linears)
+        pairs = zip(self.weights, self.biased, strict=True)
+        return tuple((w.shape[-1], w.shape[-2], biased) for w, biased in pairs)
 
 
 def read(model: nn.Module) -> Mlp:
@@ -82,18 +97,18 @@ def read(model: nn.Module) -> Mlp:
     while first < len(modules) and not isinstance(modules[first], nn.Linear | StackedLinear):
         first += 1
     inputs, chain = tuple(modules[:first]), modules[first:]
-    linears = tuple(chain[::2])
     fits = len(chain) % 2 == 1 and all(isinstance(m, nn.ReLU) for m in chain[1::2])
-    fits = fits and all(isinstance(m, nn.Linear | StackedLinear) for m in linears)
+    fits = fits and all(isinstance(m, nn.Linear | StackedLinear) for m in chain[::2])
     fits = fits and not any(isinstance(m, nn.ReLU) or list(m.parameters()) for m in inputs)
-    outputs = [linear.weight.shape[-2] for linear in linears] if fits else []
-    fits = fits and outputs[:-1] == [linear.weight.shape[-1] for linear in linears[1:]]
-    if not fits or outputs[-1] != 1 or len({linear.weight.shape[:-2] for linear in linears}) > 1:
+    weights = [m.weight for m in chain[::2]] if fits else []
+    fits = fits and all(v.shape[:-1] == (*w.shape[:-2], v.shape[-2]) for v, w in pairwise(weights))
+    fits = fits and all(v.shape[-2] == w.shape[-1] for v, w in pairwise(weights))
+    if not fits or weights[-1].shape[-2] != 1:
         kinds = ", ".join(type(m).__name__ for m in modules) or "nothing"
         raise ValueError(
             f"model: got {kinds}, expected linear layers with a ReLU between any two and one output"
         )
-    return Mlp(inputs, linears, scale)
+    return Mlp(inputs, tuple(weights), tuple(m.bias for m in chain[::2]), scale)
 
 
 def rows_for(model: nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:

@@ -182,7 +182,7 @@ class NeuralUCB(ScoringPolicy):
 
     def _factors(self, rows: np.ndarray) -> Factors:
         """Return the factors of rows (..., n, d) that are already checked."""
-        like = self._mlp.linears[0].weight
+        like = self._mlp.weights[0]
         rows = np.ascontiguousarray(rows)  # torch takes no rows that run backwards
         return sweep(self._mlp, torch.tensor(rows, dtype=like.dtype, device=like.device))
 

@@ -77,14 +77,14 @@ def objective_gradient(
     Rows are (..., n, h_0), already mapped; rewards (..., n).
     """
     found = sweep(mlp, rows, lambda scores: weight * (scores - rewards))
-    gradients, layers = [], zip(mlp.linears, found.layers(), strict=True)
-    for linear, (a, delta, biased) in layers:
-        for value, gradient in (
-            (linear.weight, delta.mT @ a),
-            *(((linear.bias, delta.sum(dim=-2)),) if biased else ()),
-        ):
-            centred = value - centre[len(gradients)]
-            gradients.append(gradient.add_(centred, alpha=pull))
+    gradients = []
+    for weight_l, bias_l, (a, delta, _) in zip(
+        mlp.weights, mlp.biases, found.layers(), strict=True
+    ):
+        own = [(weight_l, delta.mT @ a)]
+        own += [] if bias_l is None else [(bias_l, delta.sum(dim=-2))]
+        for value, gradient in own:
+            gradients.append(gradient.add_(value - centre[len(gradients)], alpha=pull))
     return gradients
 
 
@@ -103,7 +103,7 @@ class Replay:
 
     def __init__(self, model: nn.Module, ridge: float, schedule: Schedule) -> None:
         mlp = read(model)
-        like, (width, _, _) = mlp.linears[0].weight, mlp.shapes[0]
+        like, (width, _, _) = mlp.weights[0], mlp.shapes[0]
         where = (like.dtype, like.device)
         self.ridge, self.schedule = ridge, schedule
         self.initial = [value.detach().clone() for value in model.parameters()]  # θ₀
@@ -154,7 +154,7 @@ class Replay:
         pull = factor * self.ridge
         rate = plan.learning_rate
         if plan.step == "theory" and plan.optimiser == "gd":
-            rate /= pull + factor * len(mlp.linears) * n * weight
+            rate /= pull + factor * len(mlp.weights) * n * weight
         values = [value.detach() for value in model.parameters()]  # share their memory
         before = [value.clone() for value in values]
         centre = self.initial if plan.towards == "initial" else [0.0 * v for v in self.initial]

@@ -19,7 +19,10 @@ def test_a_network_is_taken_apart():
     first, last = nn.Linear(4, 3, bias=False), nn.Linear(3, 1)
     mlp = read(nn.Sequential(Twice(), first, nn.ReLU(), last, Scale(5.0)))
     assert len(mlp.inputs) == 1
-    assert mlp.linears == (first, last)
+    assert mlp.weights[0] is first.weight
+    assert mlp.weights[1] is last.weight
+    assert mlp.biases[0] is None
+    assert mlp.biases[1] is last.bias
     assert mlp.scale == 5.0
     assert mlp.shapes == ((4, 3, False), (3, 1, True))
     assert mlp.worlds == ()

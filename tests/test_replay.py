@@ -41,7 +41,7 @@ def example(n: int = 12, **plan: object) -> tuple[torch.nn.Sequential, Replay]:
 def loss_of(model: torch.nn.Module, replay: Replay) -> float:
     """Return the objective of the paper by hand."""
     mlp = replace(read(model), inputs=())
-    first, last = (linear.weight for linear in mlp.linears)
+    first, last = mlp.weights
     f = 6**0.5 * (replay.rows.rows @ first.T).relu() @ last.T
     errors = (f - replay.rewards.rows).square().sum() / 2
     moved = zip(model.parameters(), replay.initial, strict=True)

@@ -32,7 +32,7 @@ def test_the_papers_network_starts_at_zero_with_gradients_that_do_not_vanish(
 
 def test_weights_are_block_symmetric_with_the_papers_variances():
     model = score_network(60, (200, 300), seed=2)
-    first, second, last = (linear.weight.detach().numpy() for linear in read(model).linears)
+    first, second, last = (weight.detach().numpy() for weight in read(model).weights)
     for weight, variance in ((first, 4 / 200), (second, 4 / 300)):
         h, w = weight.shape[0] // 2, weight.shape[1] // 2
         assert np.array_equal(weight[:h, :w], weight[h:, w:])
@@ -46,7 +46,7 @@ def test_weights_are_block_symmetric_with_the_papers_variances():
 
 def test_the_network_is_the_papers_formula():
     model = score_network(3, (4, 6), seed=3)
-    W1, W2, W3 = (linear.weight.detach().numpy() for linear in read(model).linears)
+    W1, W2, W3 = (weight.detach().numpy() for weight in read(model).weights)
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.1  # f(x; θ₀) would be zero
@@ -73,18 +73,18 @@ def test_the_other_initialisation_is_torchs():
     assert (model(X) != 0).all()
     assert read(model).inputs == ()
     assert read(model).scale == 1.0
-    assert torch.allclose(model(X), read(model).linears[1](read(model).linears[0](X).relu()))
+    assert torch.allclose(model(X), model[2](model[0](X).relu()))
 
 
 def test_a_seed_makes_one_network_and_leaves_the_global_generator_alone():
     torch.manual_seed(7)
     before = torch.get_rng_state()
     networks = [score_network(3, (4,), seed=seed) for seed in (5, 5, 6)]
-    same, again, other = (read(m).linears[0].weight for m in networks)
+    same, again, other = (read(m).weights[0] for m in networks)
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
     stacked = score_network(3, (4,), seed=5, n_worlds=2)
-    assert torch.equal(read(stacked).linears[0].weight, torch.stack([same, other]))
+    assert torch.equal(read(stacked).weights[0], torch.stack([same, other]))
     assert torch.equal(torch.get_rng_state(), before)
     assert score_network(3, (4,), dtype=torch.float32)(torch.ones(2, 3)).dtype == torch.float32
 
