@@ -64,8 +64,8 @@ class KernelMemory(GradientMemory):
         """Return k (..., t, K): c times the inner products of the rounds with the arms."""
         sizes = [size for w, h, _ in self.shapes for size in (w, h)]
         parts = self._played.rows.split(sizes, dim=-1)  # views
-        biased = factors.biased
-        return Factors(parts[0][..., 0], parts[::2], parts[1::2], biased).kernel(factors)
+        played = Factors(parts[0][..., 0], parts[::2], parts[1::2], factors.biased)
+        return factors.kernel(played).mT
 
     def _numbers_per_arm(self) -> int:
         return 4 * self.rounds + self._width()
@@ -97,7 +97,7 @@ class DualMemory(KernelMemory):
         return self.scale * factors.gradients()
 
     def _cross(self, factors: Factors) -> torch.Tensor:
-        return self._played.rows @ factors.gradients().mT
+        return (factors.gradients() @ self._played.rows.mT).mT
 
     def _numbers_per_arm(self) -> int:
         return 3 * self.rounds + self.n_parameters

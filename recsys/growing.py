@@ -80,7 +80,7 @@ class GrowingCholesky:
         """Return L⁻ᵀv (..., n, K) for v (..., n, K)."""
         out = torch.zeros_like(v)
         for rows, block in self._parts():
-            out[..., : rows.stop, :] += block[..., : rows.stop].mT @ v[..., rows, :]
+            out[..., : rows.stop, :] += (v[..., rows, :].mT @ block[..., : rows.stop]).mT
         return out
 
     def append(self, cross: torch.Tensor, corner: torch.Tensor) -> None:

@@ -58,8 +58,9 @@ class NeuralUCB(ScoringPolicy):
     ridge : float
         λ in Z₀ = λI and in the objective, at least 1e-12.
     covariance : {"dual", "full", "diagonal"}
-        How Z is kept: exactly, as the rounds played or as a p×p inverse; or its diagonal alone,
-        as the paper's experiments and most public code have it.
+        How Z is kept: exactly, as the rounds played (``dual_memory.KernelMemory``) or as a p×p
+        inverse, which is faster once far more than p rounds are played; or its diagonal alone, as
+        the paper's experiments and most public code have it.
     seed : int
         Of the network's initial parameters (world s: ``seed + s``) and, without ``rng``, of ties.
     n_arms : int, optional

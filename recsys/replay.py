@@ -27,7 +27,11 @@ from recsys.mlp import Mlp, read
 
 @dataclass(frozen=True)
 class Schedule:
-    """When the network is trained, and how; the defaults that have a paper's choice are that."""
+    """When the network is trained, and how.
+
+    The defaults are the paper's algorithm: from θ₀, on all rounds, after every round. A step costs
+    what its rounds cost, so long runs need ``every``, ``batch_size`` or both.
+    """
 
     steps: int = 100  # J, of a training
     every: int = 1  # rounds from one training to the next
