@@ -87,3 +87,13 @@ class ByContext(ScoringPolicy):
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the first column (..., K)."""
         return contexts[..., 0]
+
+
+def rewards_by_hand(shop: Shop, arms: np.ndarray, start: int) -> list[float]:
+    """Return the click of each round, one at a time, from the visit's uniform and the truth."""
+    out = []
+    for i, arm in enumerate(arms):
+        visit = shop.visits(start + i, 1)[0]
+        mu = shop.click_probability(visit.users, int(arm), start + i)
+        out.append(1.0 if visit.uniforms < mu else 0.0)
+    return out

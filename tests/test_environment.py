@@ -22,6 +22,7 @@ LAYERS = [
     {"linear_memory"},
     {"forgetful_memory"},
     {"baseline", "linucb", "logistic"},
+    {"serving"},
     {"experiment"},
     {"evaluation"},
     {"figures"},
