@@ -43,6 +43,8 @@ class LinUCB(ScoringPolicy):
         Number S of independent worlds played at once; ``None`` for one world without the axis.
     rng : numpy.random.Generator, optional
         Source of the policy's own draws.
+    **forgetting :
+        What the memory of a relative takes in addition: ``gamma`` or ``window``.
 
     Raises
     ------
@@ -52,6 +54,8 @@ class LinUCB(ScoringPolicy):
     """
 
     learns = True
+    remembers: type[LinearMemory] = RidgeMemory  # what is kept of the past
+    disjoint = True  # one model for each arm; False: one for all arms
 
     def __init__(
         self,
@@ -61,10 +65,12 @@ class LinUCB(ScoringPolicy):
         ridge: float = 1.0,
         n_worlds: int | None = None,
         rng: np.random.Generator | None = None,
+        **forgetting: float,
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
         self.alpha = checks.number("alpha", alpha, 0.0)
-        self.memory: LinearMemory = RidgeMemory(self.n_arms, n_features, ridge, self.n_worlds)
+        n_models = self.n_arms if self.disjoint else 1
+        self.memory = self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)
 
     @property
     def theta(self) -> np.ndarray:
@@ -110,10 +116,8 @@ class LinUCB(ScoringPolicy):
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         self._check_rows("context", context)
         self._check_length("reward", rewards)
-        self.memory.add(self._models(arms), context, rewards)
-
-    def _models(self, arms: np.ndarray) -> np.ndarray:
-        return arms
+        models = arms if self.disjoint else np.zeros_like(arms)
+        self.memory.add(models, context, rewards)
 
 
 class DiscountedLinUCB(LinUCB):
@@ -125,23 +129,13 @@ class DiscountedLinUCB(LinUCB):
     Parameters
     ----------
     gamma : float
-        Discount γ of a round, in [1e-6, 1]; 1 is LinUCB. About 1/(1-γ) rounds count.
+        Discount γ of a round, in [1e-6, 1], by default 0.999; about 1/(1-γ) rounds count.
+        With 1 it is LinUCB.
     **others :
         As for ``LinUCB``.
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-        gamma: float = 0.999,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = DiscountedMemory(self.n_arms, n_features, ridge, self.n_worlds, gamma)
+    remembers = DiscountedMemory
 
 
 class SlidingWindowLinUCB(LinUCB):
@@ -153,23 +147,12 @@ class SlidingWindowLinUCB(LinUCB):
     Parameters
     ----------
     window : int
-        Number of rounds that count, at least 1.
+        Number of rounds that count, at least 1, by default 1000.
     **others :
         As for ``LinUCB``.
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-        window: int = 1000,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = WindowMemory(self.n_arms, n_features, ridge, self.n_worlds, window)
+    remembers = WindowMemory
 
 
 class SharedLinUCB(LinUCB):
@@ -179,17 +162,7 @@ class SharedLinUCB(LinUCB):
     ``A_inv`` is (d, d).
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = RidgeMemory(1, n_features, ridge, self.n_worlds)
+    disjoint = False
 
     @property
     def theta(self) -> np.ndarray:
@@ -208,9 +181,6 @@ class SharedLinUCB(LinUCB):
         if contexts.ndim == len(self.memory.shape):
             raise ValueError(f"contexts: got shape {contexts.shape}, expected a row for each arm")
         return contexts, mask
-
-    def _models(self, arms: np.ndarray) -> np.ndarray:
-        return np.zeros_like(arms)
 
 
 class LinearThompson(LinUCB):

@@ -311,8 +311,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-of-the-wrong-arm",
         file="linucb.py",
-        before="self.memory.add(self._models(arms), context, rewards)",
-        after="self.memory.add(self._models((arms + 1) % self.n_arms), context, rewards)",
+        before="self.memory.add(models, context, rewards)",
+        after="self.memory.add((models + 1) % self.n_arms, context, rewards)",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
