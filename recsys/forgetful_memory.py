@@ -10,14 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.linear_memory import (
-    TRUSTED,
-    LinearMemory,
-    RidgeMemory,
-    matrix_times_rows,
-    outer,
-    quadratic_forms,
-)
+from recsys.linear_memory import TRUSTED, LinearMemory, RidgeMemory
+from recsys.products import matrix_times_rows, outer, quadratic_forms
 
 
 class WindowMemory(RidgeMemory):

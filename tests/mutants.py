@@ -297,8 +297,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="bonus-without-square-root",
         file="linear_memory.py",
-        before="return np.vecdot(self.theta, rows), np.sqrt(squared)",
-        after="return np.vecdot(self.theta, rows), squared",
+        before="return inner_products(self.theta, rows), np.sqrt(squared)",
+        after="return inner_products(self.theta, rows), squared",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
