@@ -31,7 +31,8 @@ class Policy(Protocol):
 def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the index of the largest score along the last axis, ties broken at random."""
     best = scores.argmax(axis=-1)
-    tied = scores == scores.max(axis=-1, keepdims=True)
+    top = scores[best] if scores.ndim == 1 else scores.max(axis=-1, keepdims=True)
+    tied = scores == top
     if np.count_nonzero(tied) == best.size:  # one winner in every row
         return best
     lottery = rng.random(scores.shape) + 1.0  # positive, so a tied arm always beats the rest

@@ -52,14 +52,19 @@ class Triangles:
     """
 
     def __init__(self, matrices: np.ndarray) -> None:
-        self.i, self.j = np.triu_indices(matrices.shape[-1])
+        d = matrices.shape[-1]
+        self.i, self.j = np.triu_indices(d)
+        self.place = d * self.i + self.j  # in a matrix written as one row
         self.times = np.where(self.i == self.j, 1.0, 2.0)
-        self.entries = matrices[..., self.i, self.j] * self.times  # (..., M, d(d+1)/2)
+        self.entries = np.empty((*matrices.shape[:-2], len(self.i)))  # (..., M, d(d+1)/2)
+        self[...] = matrices
 
     def __setitem__(self, at: tuple, matrices: np.ndarray) -> None:
         """Copy other matrices to the places ``at``."""
-        self.entries[at] = matrices[..., self.i, self.j] * self.times
+        flat = matrices.reshape(*matrices.shape[:-2], -1)
+        self.entries[at] = flat.take(self.place, axis=-1) * self.times
 
     def forms(self, rows: np.ndarray) -> np.ndarray:
         """Return xᵀMx (..., M) for rows (..., d)."""
-        return np.matvec(self.entries, rows[..., self.i] * rows[..., self.j])
+        pairs = rows.take(self.i, axis=-1) * rows.take(self.j, axis=-1)  # take is quicker than []
+        return np.matvec(self.entries, pairs)
