@@ -197,6 +197,21 @@ def test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward(name: st
     assert len(set(trace.arms)) > 6
 
 
+@every_policy
+@pytest.mark.parametrize("worlds", [None, 2])
+def test_what_one_agent_learns_no_other_agent_knows(name: str, worlds: int | None):
+    shape = () if worlds is None else (worlds,)
+    bystander, learner = (MAKERS[name](5, 3, n_worlds=worlds) for _ in range(2))
+    before = snapshot(bystander)
+    assert snapshot(learner) == before
+    for _ in range(3):
+        learner.select(np.ones((*shape, 5, 3)))
+        learner.update(np.full(shape, 2), np.ones((*shape, 3)), np.ones(shape))
+    newcomer = MAKERS[name](5, 3, n_worlds=worlds)
+    assert snapshot(learner) != before
+    assert snapshot(bystander) == snapshot(newcomer) == before
+
+
 def test_only_forgetting_makes_the_order_of_the_rounds_matter():
     rng = np.random.default_rng(0)
     rounds = random_rounds(rng, 30, 4, 3)
