@@ -1,7 +1,8 @@
 """Memories that forget: by a window over the last rounds, or by a discount a round.
 
 Both forget for every model in every round, whichever model the round taught: otherwise what is
-known of an arm that is no longer shown would never grow old. Shapes as in ``linear_memory``.
+known of an arm that is no longer shown would never grow old. Both take the parameters of
+``LinearMemory``, in that order, and how to forget by its name. Shapes as in ``linear_memory``.
 """
 
 from __future__ import annotations
@@ -9,14 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.linear_memory import (
-    TRUSTED,
-    LinearMemory,
-    RidgeMemory,
-    matrix_times_rows,
-    outer,
-    quadratic_forms,
-)
+from recsys.linear_memory import TRUSTED, LinearMemory, RidgeMemory
+from recsys.products import matrix_times_rows, outer, quadratic_forms
 
 
 class WindowMemory(RidgeMemory):
@@ -35,15 +30,8 @@ class WindowMemory(RidgeMemory):
 
     refresh_every = 64
 
-    def __init__(
-        self,
-        n_models: int,
-        n_features: int,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        window: int = 1000,
-    ) -> None:
-        super().__init__(n_models, n_features, ridge, n_worlds)
+    def __init__(self, *regressions: float | None, window: int = 1000) -> None:
+        super().__init__(*regressions)
         self.window = checks.integer("window", window, 1)
         self.rounds = 0
         ring = (self.window + 1, *self.shape[:-1])
@@ -91,15 +79,8 @@ class DiscountedMemory(LinearMemory):
     of the largest one: features should be of comparable size.
     """
 
-    def __init__(
-        self,
-        n_models: int,
-        n_features: int,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        gamma: float = 0.999,
-    ) -> None:
-        super().__init__(n_models, n_features, ridge, n_worlds)
+    def __init__(self, *regressions: float | None, gamma: float = 0.999) -> None:
+        super().__init__(*regressions)
         self.gamma = checks.number("gamma", gamma, 1e-6, 1.0)
         d = self.n_features
         self.rounds = 0
