@@ -34,31 +34,36 @@ class WindowMemory(RidgeMemory):
         super().__init__(*regressions)
         self.window = checks.integer("window", window, 1)
         self.rounds = 0
-        ring = (self.window + 1, *self.shape[:-1])
+        self._rows = np.zeros(self.shape, dtype=np.int64)  # (M,) rows in the window
+        ring = (*self.shape[:-1], self.window + 1)
         self._model = np.full(ring, -1)  # (window + 1,) model taught; -1 where the place is empty
         self._x = np.zeros((*ring, self.n_features))  # (window + 1, d)
         self._reward = np.zeros(ring)  # (window + 1,)
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row of this round and take out the row of ``window`` rounds ago."""
-        new, old = self.rounds % len(self._x), (self.rounds + 1) % len(self._x)
-        self._model[new], self._x[new], self._reward[new] = models, x, reward
-        self._rank_one(self._at(models), x, reward, 1.0)
+        places = self.window + 1
+        new, old = self.rounds % places, (self.rounds + 1) % places
+        self._model[..., new], self._x[..., new, :], self._reward[..., new] = models, x, reward
+        at = self._at(models)
+        self._rows[at] += 1
+        self._rank_one(at, x, reward, 1.0)
         self.rounds += 1
         if self.rounds > self.window:
-            leaving, x = self._model[old].copy(), self._x[old]
-            self._model[old] = -1
-            at = self._at(leaving)
-            empty = ~(self._model == leaving).any(axis=0)
+            at, x = self._at(self._model[..., old].copy()), self._x[..., old, :]
+            self._model[..., old] = -1
+            self._rows[at] -= 1
+            empty = self._rows[at] == 0
             heavy = np.vecdot(x, x) > TRUSTED[1] * self.ridge  # while here, it hid small numbers
             self._age[at] += (empty | heavy) * self.refresh_every  # so that the next line starts
-            self._rank_one(at, x, self._reward[old], -1.0)  # afresh from the rows that are left
+            self._rank_one(at, x, self._reward[..., old], -1.0)  # afresh from the rows left
 
     def _recount(self, one: tuple) -> None:
         """Sum A and b of one model again from its rows in the window."""
         *world, model = one
-        mine = self._model[:, *world] == model
-        rows, rewards = self._x[:, *world][mine], self._reward[:, *world][mine]
+        here = tuple(world)
+        mine = self._model[here] == model
+        rows, rewards = self._x[here][mine], self._reward[here][mine]
         self.A[one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
         self.b[one] = rewards @ rows
 
