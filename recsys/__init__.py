@@ -16,7 +16,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
 ``recsys.linear_memory``    what they remember: ridge regression, one rank-one update at a time
 ``recsys.forgetful_memory`` ... and what they forget: windows and discounts
-``recsys.products``         rows times many vectors or matrices in one call
+``recsys.stacked``          rows times many vectors or matrices in one call
 ``recsys.parallel``         one function over many seeds or cases, in parallel
 ``recsys.serving``          a policy that stands still for a day, and is trained anew at night
 ``recsys.experiment``       policies against the shop with common random numbers

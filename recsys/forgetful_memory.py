@@ -11,7 +11,7 @@ import numpy as np
 
 from recsys import checks
 from recsys.linear_memory import TRUSTED, LinearMemory, RidgeMemory
-from recsys.products import matrix_times_rows, outer, quadratic_forms
+from recsys.stacked import matrix_times_rows, outer, quadratic_forms
 
 
 class WindowMemory(RidgeMemory):

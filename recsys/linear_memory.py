@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.products import Triangles, inner_products, outer, quadratic_forms
+from recsys.stacked import Triangles, inner_products, outer, quadratic_forms
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
 

@@ -383,10 +383,10 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="pairs-counted-once",
-        file="products.py",
+        file="stacked.py",
         before="np.where(self.i == self.j, 1.0, 2.0)",
         after="np.ones(len(self.i))",
-        killed_by="tests/test_products.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
+        killed_by="tests/test_stacked.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
     ),
     Mutant(
         name="widths-of-the-round-before",

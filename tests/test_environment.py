@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"checks", "records", "products"},
+    {"checks", "records", "stacked"},
     {"streams", "world", "parallel", "training"},
     {"simulator"},
     {"features", "policies"},

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.products import Triangles, inner_products, matrix_times_rows, outer, quadratic_forms
+from recsys.stacked import Triangles, inner_products, matrix_times_rows, outer, quadratic_forms
 
 leading = pytest.mark.parametrize("lead", [(), (3,)])
 
