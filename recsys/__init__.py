@@ -5,7 +5,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ==========================  =====================================================================
 ``recsys.checks``           refuses bad arguments, naming the argument
 ``recsys.streams``          randomness in separate, replayable streams
-``recsys.records``          visits and logs
+``recsys.records``          visits, logs and traces
 ``recsys.world``            who lives in the shop: personas, users, products
 ``recsys.simulator``        the shop as time passes: visits, clicks, logs, shocks, drift, churn
 ``recsys.features``         what a policy is allowed to see of a visit
@@ -16,6 +16,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
 ``recsys.linear_memory``    what they remember: ridge regression, one rank-one update at a time
 ``recsys.forgetful_memory`` ... and what they forget: windows and discounts
+``recsys.stacked``          rows times many vectors or matrices in one call
 ``recsys.neuralucb``        one network for all arms, and optimism in the space of its gradients
 ``recsys.neural_relatives`` neural Thompson sampling, and a linear model on the last layer
 ``recsys.score_network``    the network, as published or with the usual deviations
@@ -26,8 +27,10 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.gradient_memory``  the bonus from p parameters: the inverse of Z, or its diagonal
 ``recsys.dual_memory``      ... and from t rounds: exact, without a gradient
 ``recsys.growing``          arrays that grow by a row a round
+``recsys.persistent``       a neural policy on disk, to go on as if nothing had happened
 ``recsys.archive``          state on disk, without code
-``recsys.parallel``         one function over many seeds, in parallel
+``recsys.parallel``         one function over many seeds or cases, in parallel
+``recsys.serving``          a policy that stands still for a day, and is trained anew at night
 ``recsys.experiment``       policies against the shop with common random numbers
 ``recsys.evaluation``       regret, paired bands, log loss, AUC, calibration
 ``recsys.figures``          one look for every figure

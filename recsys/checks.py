@@ -44,9 +44,11 @@ def ids(name: str, values: ArrayLike, upper: int) -> np.ndarray:
         raise ValueError(f"{name}: got rows of unequal length, expected an array") from error
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name}: got dtype {array.dtype}, expected integers in [0, {upper})")
-    if array.size and (array.min() < 0 or array.max() >= upper):
-        found = f"ids from {array.min()} to {array.max()}"
-        raise ValueError(f"{name}: got {found}, expected integers in [0, {upper})")
+    if array.size:
+        low, high = (array.min(), array.max()) if array.ndim else (int(array), int(array))
+        if low < 0 or high >= upper:
+            found = f"ids from {low} to {high}"
+            raise ValueError(f"{name}: got {found}, expected integers in [0, {upper})")
     return array.astype(np.int64, copy=False)
 
 
@@ -61,10 +63,16 @@ def whole(name: str, values: np.ndarray, upper: int) -> np.ndarray:
     return whole_numbers
 
 
-def finite(name: str, values: ArrayLike, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+def finite(
+    name: str,
+    values: ArrayLike,
+    shape: tuple[int | None, ...] | None = None,
+    longest: float = np.inf,
+) -> np.ndarray:
     """Return finite floats of the given shape (``None`` matches any length), else raise.
 
-    ``shape`` constrains the trailing axes; ``None`` for the whole tuple leaves the shape free.
+    ``None`` for the whole tuple leaves the shape free. The root of the sum of all squares must be
+    less than ``longest``.
     """
     try:
         array = np.asarray(values)
@@ -73,15 +81,20 @@ def finite(name: str, values: ArrayLike, shape: tuple[int | None, ...] | None = 
         array = array.astype(float, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: got {type(values).__name__}, expected real numbers") from error
-    if shape is not None:
+    if shape is not None and array.shape != shape:
         fits = array.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape, array.shape, strict=True)
         )
         if not fits:
             wanted = tuple("any" if want is None else want for want in shape)
             raise ValueError(f"{name}: got shape {array.shape}, expected {wanted}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: got a value that is NaN or infinite, expected finite numbers")
+    # One product shows that all is well; only if it does not is each value looked at. It may
+    # overflow without a warning, and NaN is less than nothing.
+    if not np.vdot(array, array) < longest**2:
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: got NaN or infinity, expected finite numbers")
+        if longest < np.inf:
+            raise ValueError(f"{name}: got a length of {longest} or more, expected a smaller one")
     return array
 
 

@@ -7,36 +7,19 @@ own name, so adding a policy to a comparison changes nobody else's rewards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from recsys import checks
 from recsys.features import Featurizer
 from recsys.parallel import over_seeds
-from recsys.policies import EpsilonGreedy, Policy, ScoringPolicy
-from recsys.records import Log, Visits
+from recsys.policies import Policy
+from recsys.records import Log, Trace
+from recsys.serving import CHUNK, choose, truth
 from recsys.simulator import Shop
 from recsys.world import ShopConfig
 
-CHUNK = 512  # visits whose contexts are made together
-
 Contestant = Callable[[Shop, np.random.Generator], tuple[Policy, Featurizer]]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What a policy did: arrays (T,), or (S, T) for many worlds or seeds."""
-
-    arms: np.ndarray  # product shown
-    rewards: np.ndarray  # 1.0 for a click
-    mu: np.ndarray  # true click probability of the product shown
-    best: np.ndarray  # true click probability of the best available product
-
-    @property
-    def regret(self) -> np.ndarray:
-        """Pseudo-regret of each round (``def-regret``): best minus shown, at least 0."""
-        return self.best - self.mu
 
 
 def run(
@@ -84,7 +67,7 @@ def run(
     for first in range(0, n, CHUNK):
         size = min(CHUNK, n - first)
         visits = [shop.visits(start + first, size) for shop in worlds]
-        mu = np.stack([_truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
+        mu = np.stack([truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
         on_sale = np.stack([s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], 1)
         uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (size, S)
         rows = slice(first, first + size)
@@ -121,50 +104,40 @@ def _learn(
     return arms
 
 
-def _truth(shop: Shop, visits: Visits) -> np.ndarray:
-    """Click probabilities (visits, K) of all products at each visit."""
-    arms = np.arange(shop.n_products)
-    return shop.click_probability(visits.users[:, None], arms, visits.rounds[:, None])
+def read_logs(
+    policy: Policy,
+    shops: Shop | Sequence[Shop],
+    logs: Log | Sequence[Log],
+    featurizers: Featurizer | Sequence[Featurizer],
+) -> None:
+    """Let a policy that learns read what another one did, a row of the log a round.
 
+    Parameters
+    ----------
+    policy : Policy
+        Changed in place: afterwards it has seen what the logs hold.
+    shops, featurizers : as for ``run``
+    logs : one log for each shop, all of one length
 
-def choose(
-    shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, visits: Visits
-) -> tuple[np.ndarray, np.ndarray]:
-    """Let a policy that is fixed meanwhile serve many visits: products (n,), propensities (n,).
-
-    Each product is drawn from ``policy.probabilities`` by the policy's own generator. Where the
-    contexts depend on the user alone, each user is scored once, however often they come.
+    Raises
+    ------
+    ValueError
+        If the numbers or the lengths of the logs do not match.
     """
-    n = len(visits.rounds)
-    draws = policy.rng.random(n)
-    products, propensities = np.empty(n, dtype=np.int64), np.empty(n)
-    for rows in shop.stable_parts(visits.rounds, CHUNK if featurizer.depends_on_time else n):
-        part = visits[rows]
-        who, index = np.arange(len(part.users)), np.arange(len(part.users))
-        if not featurizer.depends_on_time:
-            _, who, index = np.unique(part.users, return_index=True, return_inverse=True)
-        on_sale = shop.available(part.rounds[0])
-        users, rounds = part.users[who, None], part.rounds[who, None]
-        contexts = featurizer.rows(users, np.arange(shop.n_products), rounds)
-        chances = policy.probabilities(contexts, on_sale)  # (distinct, K)
-        cumulative = np.cumsum(chances, axis=1)[index]
-        below = cumulative <= draws[rows, None] * cumulative[:, -1:]
-        products[rows] = below.sum(axis=1)
-        propensities[rows] = chances[index, products[rows]]
-    return products, propensities
-
-
-def serve(shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, n: int) -> Log:
-    """Let a policy that is fixed meanwhile serve ``n`` visits from now on; return its log.
-
-    Like ``shop.log`` with ``policy`` in the place of yesterday's: propensities are recorded and
-    the clock moves on.
-    """
-    visits = shop.visits(shop.now, checks.integer("n", n, 1))
-    products, propensities = choose(shop, policy, featurizer, visits)
-    clicks = shop.clicks(visits, products)
-    shop.now += n
-    return Log(visits.rounds, visits.users, products, clicks, propensities)
+    single = isinstance(shops, Shop)
+    worlds = [shops] if single else list(shops)
+    books = [logs] if isinstance(logs, Log) else list(logs)
+    makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers)
+    lengths = {len(log) for log in books}
+    if not len(worlds) == len(books) == len(makers) or len(lengths) != 1:
+        found = f"{len(books)} logs of lengths {sorted(lengths)}, {len(makers)} featurizers"
+        raise ValueError(f"logs: got {found}, expected one of each for {len(worlds)} shop(s)")
+    triples = zip(makers, books, strict=True)
+    rows = np.stack([m.rows(b.users, b.products, b.rounds) for m, b in triples], axis=1)
+    arms, rewards = (np.stack([getattr(b, f) for b in books], 1) for f in ("products", "clicks"))
+    parts = (part[:, 0] if single else part for part in (arms, rows, rewards))
+    for arm, row, reward in zip(*parts, strict=True):
+        policy.update(arm, row, reward)
 
 
 def replicate(

@@ -1,7 +1,8 @@
 """Memories that forget: by a window over the last rounds, or by a discount a round.
 
 Both forget for every model in every round, whichever model the round taught: otherwise what is
-known of an arm that is no longer shown would never grow old. Shapes as in ``linear_memory``.
+known of an arm that is no longer shown would never grow old. Both take the parameters of
+``LinearMemory``, in that order, and how to forget by its name. Shapes as in ``linear_memory``.
 """
 
 from __future__ import annotations
@@ -9,14 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.linear_memory import (
-    TRUSTED,
-    LinearMemory,
-    RidgeMemory,
-    matrix_times_rows,
-    outer,
-    quadratic_forms,
-)
+from recsys.linear_memory import TRUSTED, LinearMemory, RidgeMemory
+from recsys.stacked import matrix_times_rows, outer, quadratic_forms
 
 
 class WindowMemory(RidgeMemory):
@@ -35,42 +30,40 @@ class WindowMemory(RidgeMemory):
 
     refresh_every = 64
 
-    def __init__(
-        self,
-        n_models: int,
-        n_features: int,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        window: int = 1000,
-    ) -> None:
-        super().__init__(n_models, n_features, ridge, n_worlds)
+    def __init__(self, *regressions: float | None, window: int = 1000) -> None:
+        super().__init__(*regressions)
         self.window = checks.integer("window", window, 1)
         self.rounds = 0
-        ring = (self.window + 1, *self.shape[:-1])
+        self._rows = np.zeros(self.shape, dtype=np.int64)  # (M,) rows in the window
+        ring = (*self.shape[:-1], self.window + 1)
         self._model = np.full(ring, -1)  # (window + 1,) model taught; -1 where the place is empty
         self._x = np.zeros((*ring, self.n_features))  # (window + 1, d)
         self._reward = np.zeros(ring)  # (window + 1,)
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row of this round and take out the row of ``window`` rounds ago."""
-        new, old = self.rounds % len(self._x), (self.rounds + 1) % len(self._x)
-        self._model[new], self._x[new], self._reward[new] = models, x, reward
-        self._rank_one(self._at(models), x, reward, 1.0)
+        places = self.window + 1
+        new, old = self.rounds % places, (self.rounds + 1) % places
+        self._model[..., new], self._x[..., new, :], self._reward[..., new] = models, x, reward
+        at = self._at(models)
+        self._rows[at] += 1
+        self._rank_one(at, x, reward, 1.0)
         self.rounds += 1
         if self.rounds > self.window:
-            leaving, x = self._model[old].copy(), self._x[old]
-            self._model[old] = -1
-            at = self._at(leaving)
-            empty = ~(self._model == leaving).any(axis=0)
+            at, x = self._at(self._model[..., old].copy()), self._x[..., old, :]
+            self._model[..., old] = -1
+            self._rows[at] -= 1
+            empty = self._rows[at] == 0
             heavy = np.vecdot(x, x) > TRUSTED[1] * self.ridge  # while here, it hid small numbers
             self._age[at] += (empty | heavy) * self.refresh_every  # so that the next line starts
-            self._rank_one(at, x, self._reward[old], -1.0)  # afresh from the rows that are left
+            self._rank_one(at, x, self._reward[..., old], -1.0)  # afresh from the rows left
 
     def _recount(self, one: tuple) -> None:
         """Sum A and b of one model again from its rows in the window."""
         *world, model = one
-        mine = self._model[:, *world] == model
-        rows, rewards = self._x[:, *world][mine], self._reward[:, *world][mine]
+        here = tuple(world)
+        mine = self._model[here] == model
+        rows, rewards = self._x[here][mine], self._reward[here][mine]
         self.A[one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
         self.b[one] = rewards @ rows
 
@@ -91,15 +84,8 @@ class DiscountedMemory(LinearMemory):
     of the largest one: features should be of comparable size.
     """
 
-    def __init__(
-        self,
-        n_models: int,
-        n_features: int,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        gamma: float = 0.999,
-    ) -> None:
-        super().__init__(n_models, n_features, ridge, n_worlds)
+    def __init__(self, *regressions: float | None, gamma: float = 0.999) -> None:
+        super().__init__(*regressions)
         self.gamma = checks.number("gamma", gamma, 1e-6, 1.0)
         d = self.n_features
         self.rounds = 0

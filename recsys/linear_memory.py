@@ -13,36 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
+from recsys.stacked import Triangles, inner_products, outer, quadratic_forms
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
-
-
-def outer(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return u vᵀ (..., d, d) for vectors (..., d)."""
-    return u[..., :, None] * v[..., None, :]
-
-
-def matrix_times_rows(matrices: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return each matrix (..., M, d, d) times its row (..., M, d); one row or one matrix is shared.
-
-    A shared row or matrix makes it one product of matrices instead of M small ones.
-    """
-    if matrices.shape[-3] == 1:
-        return rows @ matrices[..., 0, :, :].swapaxes(-1, -2)
-    if rows.shape[-2] == 1:
-        tall = matrices.reshape(*matrices.shape[:-3], -1, matrices.shape[-1])  # (..., M d, d)
-        product = np.matvec(tall, rows[..., 0, :])
-        return product.reshape(*product.shape[:-1], *matrices.shape[-3:-1])
-    return np.matvec(matrices, rows)
-
-
-def quadratic_forms(matrices: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return xᵀMx (..., M) for matrices (..., M, d, d) and rows (..., M, d) or (..., 1, d)."""
-    if rows.shape[-2] == 1:  # xᵀMx is the inner product of M and xxᵀ, so one product serves all
-        flat = matrices.reshape(*matrices.shape[:-2], -1)  # (..., M, d²)
-        square = outer(rows[..., 0, :], rows[..., 0, :])
-        return np.matvec(flat, square.reshape(*square.shape[:-2], -1))
-    return np.vecdot(matrix_times_rows(matrices, rows), rows)
 
 
 def fresh_inverse(A: np.ndarray) -> np.ndarray:
@@ -94,9 +67,10 @@ class LinearMemory:
         return (int(models),) if self._worlds is None else (self._worlds, models)
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the estimated mean rewards and their widths for rows (..., M, d) or (..., 1, d).
+        """Return the estimated mean rewards and their widths, (..., M) each.
 
-        A memory of one model takes rows (..., K, d) and returns K of each.
+        Rows are (..., M, d), or (d,) where all models share one, (S, d) in S worlds. A memory of
+        one model takes rows (..., K, d) and returns K of each.
         """
         raise NotImplementedError
 
@@ -131,11 +105,13 @@ class RidgeMemory(LinearMemory):
         self.b = np.zeros((*self.shape, d))  # (M, d)
         self.theta = np.zeros((*self.shape, d))  # (M, d)
         self._age = np.zeros(self.shape, dtype=np.int64)  # updates since the last fresh inverse
+        self._triangles = Triangles(self.A_inv)  # a copy for rows that all models share
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
-        squared = np.maximum(quadratic_forms(self.A_inv, rows), 0.0)
-        return np.vecdot(self.theta, rows), np.sqrt(squared)
+        shared = rows.ndim < self.theta.ndim
+        squared = self._triangles.forms(rows) if shared else quadratic_forms(self.A_inv, rows)
+        return inner_products(self.theta, rows), np.sqrt(np.maximum(squared, 0.0))
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row to A, b and θ̂ of one model in each world."""
@@ -143,22 +119,26 @@ class RidgeMemory(LinearMemory):
 
     def _rank_one(self, at: tuple, x: np.ndarray, reward: np.ndarray, sign: float) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        signed = sign * x
-        direction = np.matvec(self.A_inv[at], x)  # A⁻¹x
+        A, A_inv, b = self.A[at], self.A_inv[at], self.b[at]  # in one world these are views
+        signed = x if sign > 0 else -x
+        direction = np.matvec(A_inv, x)  # A⁻¹x
         growth = 1.0 + np.vecdot(signed, direction)  # det A after / det A before
         step = sign / np.maximum(growth, TRUSTED[0])  # a smaller growth is refreshed below
-        self.A_inv[at] -= step[..., None, None] * outer(direction, direction)
-        self.A[at] += outer(signed, x)
-        self.b[at] += signed * reward[..., None]
+        A_inv -= step[..., None, None] * outer(direction, direction)
+        A += outer(signed, x)
+        b += signed * reward[..., None]
+        if self._worlds is not None:
+            self.A[at], self.A_inv[at], self.b[at] = A, A_inv, b
         self._age[at] += 1
         self._refresh(at, growth)
+        self._triangles[at] = self.A_inv[at]
         self.theta[at] = np.matvec(self.A_inv[at], self.b[at])
 
     def _refresh(self, at: tuple, growth: np.ndarray) -> None:
         """Compute A⁻¹ from A where it is old or the last update was badly scaled."""
         old = self._age[at] >= self.refresh_every
         due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])
-        if not np.count_nonzero(due):
+        if not (due if self._worlds is None else due.any()):
             return
         for world in np.argwhere(due):
             one = tuple(np.asarray(part)[tuple(world)] for part in at)

@@ -20,8 +20,6 @@ from recsys.forgetful_memory import DiscountedMemory, WindowMemory
 from recsys.linear_memory import LinearMemory, RidgeMemory
 from recsys.policies import ScoringPolicy
 
-LARGEST = 1e100  # the length of a row or reward beyond it could overflow in a product of sums
-
 
 class LinUCB(ScoringPolicy):
     """Disjoint LinUCB (``alg-linucb``; Li, Chu, Langford & Schapire 2010, with a ridge λ).
@@ -43,6 +41,8 @@ class LinUCB(ScoringPolicy):
         Number S of independent worlds played at once; ``None`` for one world without the axis.
     rng : numpy.random.Generator, optional
         Source of the policy's own draws.
+    **forgetting :
+        What the memory of a relative takes in addition: ``gamma`` or ``window``.
 
     Raises
     ------
@@ -52,6 +52,9 @@ class LinUCB(ScoringPolicy):
     """
 
     learns = True
+    longest = 1e100  # beyond it a product of sums could overflow
+    remembers: type[LinearMemory] = RidgeMemory  # what is kept of the past
+    disjoint = True  # one model for each arm; False: one for all arms
 
     def __init__(
         self,
@@ -61,10 +64,13 @@ class LinUCB(ScoringPolicy):
         ridge: float = 1.0,
         n_worlds: int | None = None,
         rng: np.random.Generator | None = None,
+        **forgetting: float,
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
         self.alpha = checks.number("alpha", alpha, 0.0)
-        self.memory: LinearMemory = RidgeMemory(self.n_arms, n_features, ridge, self.n_worlds)
+        self.n_features = checks.integer("n_features", n_features, 1)
+        n_models = self.n_arms if self.disjoint else 1
+        self.memory = self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)
 
     @property
     def theta(self) -> np.ndarray:
@@ -78,42 +84,16 @@ class LinUCB(ScoringPolicy):
 
     def ucb(self, contexts: ArrayLike) -> np.ndarray:
         """Return the upper confidence bound (K,) of every arm; no chance is involved."""
-        return LinUCB.scores(self, self._checked(contexts, None)[0])
+        return LinUCB.scores(self, self._checked(contexts))
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the upper confidence bounds (..., K) for contexts that are already checked."""
-        mean, width = self._estimates(contexts)
+        mean, width = self.memory.estimates(contexts)
         return mean + self.alpha * width
 
-    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        shared = contexts.ndim == len(self.memory.shape)  # one row for all arms
-        return self.memory.estimates(contexts[..., None, :] if shared else contexts)
-
-    def _checked(
-        self, contexts: ArrayLike, available: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        contexts, mask = super()._checked(contexts, available)
-        self._check_rows("contexts", contexts)
-        return contexts, mask
-
-    def _check_rows(self, name: str, rows: np.ndarray) -> None:
-        d = self.memory.n_features
-        if rows.shape[-1] != d:
-            raise ValueError(f"{name}: got {rows.shape[-1]} features, expected {d}")
-        self._check_length(name, rows)
-
-    @staticmethod
-    def _check_length(name: str, values: np.ndarray) -> None:
-        if np.vdot(values, values) > LARGEST**2:  # vdot may overflow to infinity without a warning
-            raise ValueError(f"{name}: got a length beyond {LARGEST}, expected a smaller one")
-
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
-        self._check_rows("context", context)
-        self._check_length("reward", rewards)
-        self.memory.add(self._models(arms), context, rewards)
-
-    def _models(self, arms: np.ndarray) -> np.ndarray:
-        return arms
+        models = arms if self.disjoint else np.zeros_like(arms)
+        self.memory.add(models, context, rewards)
 
 
 class DiscountedLinUCB(LinUCB):
@@ -125,23 +105,13 @@ class DiscountedLinUCB(LinUCB):
     Parameters
     ----------
     gamma : float
-        Discount γ of a round, in [1e-6, 1]; 1 is LinUCB. About 1/(1-γ) rounds count.
+        Discount γ of a round, in [1e-6, 1], by default 0.999; about 1/(1-γ) rounds count.
+        With 1 it is LinUCB.
     **others :
         As for ``LinUCB``.
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-        gamma: float = 0.999,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = DiscountedMemory(self.n_arms, n_features, ridge, self.n_worlds, gamma)
+    remembers = DiscountedMemory
 
 
 class SlidingWindowLinUCB(LinUCB):
@@ -153,23 +123,12 @@ class SlidingWindowLinUCB(LinUCB):
     Parameters
     ----------
     window : int
-        Number of rounds that count, at least 1.
+        Number of rounds that count, at least 1, by default 1000.
     **others :
         As for ``LinUCB``.
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-        window: int = 1000,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = WindowMemory(self.n_arms, n_features, ridge, self.n_worlds, window)
+    remembers = WindowMemory
 
 
 class SharedLinUCB(LinUCB):
@@ -179,17 +138,7 @@ class SharedLinUCB(LinUCB):
     ``A_inv`` is (d, d).
     """
 
-    def __init__(
-        self,
-        n_arms: int,
-        n_features: int,
-        alpha: float = 1.0,
-        ridge: float = 1.0,
-        n_worlds: int | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
-        self.memory = RidgeMemory(1, n_features, ridge, self.n_worlds)
+    disjoint = False
 
     @property
     def theta(self) -> np.ndarray:
@@ -201,16 +150,11 @@ class SharedLinUCB(LinUCB):
         """The matrix A⁻¹ (d, d)."""
         return self.memory.A_inv[..., 0, :, :]
 
-    def _checked(
-        self, contexts: ArrayLike, available: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        contexts, mask = super()._checked(contexts, available)
-        if contexts.ndim == len(self.memory.shape):
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = super()._checked(contexts)
+        if contexts.shape[:-1] == self._worlds:
             raise ValueError(f"contexts: got shape {contexts.shape}, expected a row for each arm")
-        return contexts, mask
-
-    def _models(self, arms: np.ndarray) -> np.ndarray:
-        return np.zeros_like(arms)
+        return contexts
 
 
 class LinearThompson(LinUCB):
@@ -228,13 +172,14 @@ class LinearThompson(LinUCB):
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return a draw of θ̃ₐᵀx (..., K) for contexts that are already checked."""
-        mean, width = self._estimates(contexts)
+        mean, width = self.memory.estimates(contexts)
         return mean + self.alpha * width * self.rng.standard_normal(mean.shape)
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3."""
-        contexts, mask = self._checked(contexts, available)
-        mean, width = (np.broadcast_to(e, mask.shape) for e in self._estimates(contexts))
+        contexts = self._checked(contexts)
+        mask = self._mask(contexts, available)
+        mean, width = (np.broadcast_to(e, mask.shape) for e in self.memory.estimates(contexts))
         chances = np.zeros(mask.shape)
         for place in np.ndindex(mask.shape[:-1]):
             on = mask[place]

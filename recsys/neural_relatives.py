@@ -29,7 +29,8 @@ class NeuralThompson(NeuralUCB):
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3."""
-        contexts, mask = self._checked(contexts, available)
+        contexts = self._checked(contexts)
+        mask = self._mask(contexts, available)
         mean, width = self._estimates(contexts)
         chances = np.zeros(mask.shape)
         for place in np.ndindex(mask.shape[:-1]):

@@ -12,19 +12,16 @@ Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, wi
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from recsys import archive, checks
+from recsys import checks
 from recsys.dual_memory import KernelMemory
 from recsys.factors import Factors, chunks, sweep
 from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
 from recsys.mlp import read
-from recsys.policies import ScoringPolicy, on_offer
+from recsys.persistent import PersistentPolicy
 from recsys.replay import Replay, Schedule
 from recsys.score_network import hidden_widths, score_network
 
@@ -34,11 +31,11 @@ COVARIANCES: dict[str, type[GradientMemory]] = {
     "diagonal": DiagonalMemory,
 }
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
-LARGEST = {"float64": 1e50, "float32": 1e9}  # a longer row or reward could overflow in a product
+LONGEST = {"float64": 1e50, "float32": 1e9}  # beyond it a product of sums could overflow
 ARMS = 1_024  # rows that go through the network together
 
 
-class NeuralUCB(ScoringPolicy):
+class NeuralUCB(PersistentPolicy):
     """NeuralUCB (``alg-neuralucb``; Zhou, Li & Gu 2020).
 
     It shows the arm with the largest f(x; θ) + α √(g·Z⁻¹·g / m), g the gradient of f(x; θ) by θ,
@@ -116,11 +113,12 @@ class NeuralUCB(ScoringPolicy):
         rng = np.random.default_rng(seed) if rng is None else rng
         super().__init__(1 if n_arms is None else n_arms, n_worlds, rng)
         self.n_arms = n_arms
+        self._each = (*self._worlds, n_arms)  # None: any number
         self.n_features = checks.integer("n_features", n_features, 1)
         self.alpha = checks.number("alpha", alpha, 0.0)
         self.ridge = checks.number("ridge", ridge, 1e-12)
         self.schedule = Schedule() if schedule is None else schedule
-        self._largest = LARGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
+        self.longest = LONGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
         checks.one_of("covariance", covariance, tuple(COVARIANCES))
         checks.one_of("gradient_scale", gradient_scale, ("1/m", "one"))
         widths = hidden_widths(hidden)
@@ -164,7 +162,7 @@ class NeuralUCB(ScoringPolicy):
 
     def estimates(self, contexts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return f(x; θ) and √(g·Z⁻¹·g / m), both (..., K); the width is 0 for alpha 0."""
-        return self._estimates(self._checked(contexts, None)[0])
+        return self._estimates(self._checked(contexts))
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the upper confidence bounds (..., K) of contexts that are already checked."""
@@ -195,8 +193,6 @@ class NeuralUCB(ScoringPolicy):
         return mean, squared
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
-        self._check_rows("context", context)
-        self._check_length("reward", rewards)
         row, plan = context[..., None, :], self.schedule
         found = self._factors(row)
         before = plan.gradient_at == "before"
@@ -219,64 +215,12 @@ class NeuralUCB(ScoringPolicy):
         if self.memory is not None:
             self.memory.add(found)
 
-    def _checked(
-        self, contexts: ArrayLike, available: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        contexts = checks.finite("contexts", contexts)
-        worlds = () if self.n_worlds is None else (self.n_worlds,)
-        fits = contexts.ndim >= 2 + len(worlds) and contexts.shape[-2] > 0
-        fits = fits and self.n_arms in (None, contexts.shape[-2])
-        if not fits or (worlds and contexts.shape[-3:-2] != worlds):
-            wanted = (*worlds, self.n_arms or "K", self.n_features)
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected {wanted}")
-        self._check_rows("contexts", contexts)
-        return contexts, on_offer(available, contexts.shape[:-2], contexts.shape[-2])
-
-    def _check_rows(self, name: str, rows: np.ndarray) -> None:
-        if rows.shape[-1] != self.n_features:
-            raise ValueError(f"{name}: got {rows.shape[-1]} features, expected {self.n_features}")
-        self._check_length(name, rows)
-
-    def _check_length(self, name: str, values: np.ndarray) -> None:
-        if np.vdot(values, values) > self._largest**2:
-            raise ValueError(f"{name}: got a length beyond {self._largest}, expected a smaller one")
-
-    def save(self, path: str | Path) -> None:
-        """Write everything the policy knows to an ``.npz`` archive of plain arrays."""
-        numbers = {
-            "kind": type(self).__name__,
-            "schedule": asdict(self.schedule),
-            "rounds": self.rounds,
-            "rng": archive.generator_state(self.rng),
-            "batches": archive.generator_state(self.replay.batches),
-            "steps": self.replay.steps,
-        }
-        archive.write(path, {"settings": self.settings, **numbers}, self._state())
-
-    @classmethod
-    def load(cls, path: str | Path, device: str | None = None) -> NeuralUCB:
-        """Read what ``save`` wrote, to go on as if nothing had happened.
-
-        Nothing is unpickled, so no code can run. ``device`` is another one than before.
-        """
-        numbers, groups = archive.read(path)
-        if numbers.get("kind") != cls.__name__:
-            raise ValueError(f"path: got a {numbers.get('kind')}, expected a {cls.__name__}")
-        settings = numbers["settings"] | ({} if device is None else {"device": device})
-        schedule = Schedule(**numbers["schedule"])
-        policy = cls(**settings, schedule=schedule, rng=archive.generator(numbers["rng"]))
-        policy.rounds = numbers["rounds"]
-        policy.replay.restore(groups, archive.generator(numbers["batches"]), numbers["steps"])
-        policy._restore(groups)
-        return policy
-
-    def _state(self) -> dict[str, list[torch.Tensor]]:
-        """Return all tensors that make the state."""
-        memory = [] if self.memory is None else self.memory.state()
-        return {"model": list(self.model.parameters()), "memory": memory, **self.replay.state()}
-
-    def _restore(self, groups: dict[str, list[torch.Tensor]]) -> None:
-        for value, saved in zip(self.model.parameters(), groups["model"], strict=True):
-            value.copy_(saved)
-        if self.memory is not None:
-            self.memory.restore(groups.get("memory", []), self.rounds)
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        wanted = (*self._each, self.n_features)
+        shape = contexts.shape[-len(wanted) :]
+        fits = len(shape) == len(wanted) and shape[-2] > 0
+        if not fits or any(n not in (None, m) for n, m in zip(wanted, shape, strict=True)):
+            expected = (*self._worlds, self.n_arms or "K", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        return contexts

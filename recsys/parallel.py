@@ -1,9 +1,9 @@
-"""One function, many seeds: parallel runs through joblib, results stacked along the seeds."""
+"""One function, many seeds or cases: parallel runs through joblib."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -58,9 +58,49 @@ def over_seeds(
     checked = [checks.integer("seeds", seed, 0) for seed in seeds]
     if not checked:
         raise ValueError("seeds: got none, expected at least one")
+    return stack(_in_parallel(function, checked, n_jobs, progress, "seed"))
+
+
+def over_cases(
+    function: Callable[[Hashable], object],
+    cases: Iterable[Hashable],
+    n_jobs: int = -1,
+    progress: bool | None = None,
+) -> dict:
+    """Call ``function(case)`` for every case (a policy's name, a setting) in parallel.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a case and returns anything.
+    cases : iterable
+        All different; the slowest first keeps the processes busy to the end.
+    n_jobs, progress :
+        As in ``over_seeds``.
+
+    Returns
+    -------
+    dict
+        The result of each case, in the order of ``cases``.
+
+    Raises
+    ------
+    ValueError
+        If there is no case, or one occurs twice.
+    """
+    checked = list(cases) if isinstance(cases, Iterable) else []
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"cases: got {cases!r}, expected one or more, all different")
+    results = _in_parallel(function, checked, n_jobs, progress, "case")
+    return dict(zip(checked, results, strict=True))
+
+
+def _in_parallel(
+    function: Callable, items: list, n_jobs: int, progress: bool | None, unit: str
+) -> list:
     hidden = None if progress is None else not progress
     with warnings.catch_warnings():
         # joblib replaces a worker whose memory has grown and says so; no result depends on it.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-        jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(s) for s in checked)
-        return stack(list(tqdm(jobs, total=len(checked), unit="seed", disable=hidden)))
+        jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(i) for i in items)
+        return list(tqdm(jobs, total=len(items), unit=unit, disable=hidden))

@@ -32,24 +32,13 @@ class Policy(Protocol):
 
 def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the index of the largest score along the last axis, ties broken at random."""
+    best = scores.argmax(axis=-1)
+    top = scores[best] if scores.ndim == 1 else scores.max(axis=-1, keepdims=True)
+    tied = scores == top
+    if np.count_nonzero(tied) == best.size:  # one winner in every row
+        return best
     lottery = rng.random(scores.shape) + 1.0  # positive, so a tied arm always beats the rest
-    return np.argmax(np.where(scores == scores.max(axis=-1, keepdims=True), lottery, 0.0), axis=-1)
-
-
-def on_offer(available: ArrayLike | None, lead: tuple[int, ...], n_arms: int) -> np.ndarray:
-    """Return the mask (..., K) of arms on offer, checked; ``None`` offers all of them."""
-    mask = np.ones(n_arms, dtype=bool) if available is None else np.asarray(available)
-    if mask.dtype != bool or mask.shape[-1:] != (n_arms,) or not mask.any(axis=-1).all():
-        raise ValueError(
-            f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
-            f"of shape (..., {n_arms}) with at least one arm on offer"
-        )
-    try:
-        return np.broadcast_to(mask, (*lead, n_arms))
-    except ValueError as error:
-        raise ValueError(
-            f"available: got shape {mask.shape}, expected one that broadcasts to {(*lead, n_arms)}"
-        ) from error
+    return np.where(tied, lottery, 0.0).argmax(axis=-1)
 
 
 class ScoringPolicy:
@@ -66,6 +55,8 @@ class ScoringPolicy:
     """
 
     learns = False
+    n_features: int | None = None  # None: rows may have any length
+    longest = np.inf  # bound for the norm of contexts and rewards
 
     def __init__(
         self, n_arms: int, n_worlds: int | None = None, rng: np.random.Generator | None = None
@@ -73,56 +64,73 @@ class ScoringPolicy:
         self.n_arms = checks.integer("n_arms", n_arms, 1)
         self.n_worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
         self.rng = np.random.default_rng(0) if rng is None else rng
+        self._worlds = () if self.n_worlds is None else (self.n_worlds,)  # shape of a choice
+        self._each = (*self._worlds, self.n_arms)  # shape of the scores for one choice
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the scores (..., K) of the arms; higher is shown."""
         raise NotImplementedError
 
-    def _checked(
-        self, contexts: ArrayLike, available: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return contexts and the mask of arms on offer (..., K), both checked."""
-        contexts = checks.finite("contexts", contexts)
-        worlds = () if self.n_worlds is None else (self.n_worlds,)
-        if contexts.ndim == len(worlds) + 1:  # a row shared by all arms
-            lead = contexts.shape[:-1]
-            fits = lead == worlds
-        else:
-            lead = contexts.shape[:-2]
-            fits = contexts.ndim >= 2 and contexts.shape[-2] == self.n_arms
-            fits = fits and (self.n_worlds is None or lead[-1:] == worlds)
-        if not fits:
-            raise ValueError(
-                f"contexts: got shape {contexts.shape}, expected "
-                f"{(*worlds, self.n_arms, 'd')} or {(*worlds, 'd')}"
-            )
-        return contexts, on_offer(available, lead, self.n_arms)
+    def _shape(self, contexts: np.ndarray) -> tuple[int, ...]:
+        """Return the shape (..., K) of the scores."""
+        lead = contexts.shape[:-1]
+        return self._each if lead == self._worlds else lead  # all arms share a row, or a row each
 
-    def _offered(self, contexts: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        scores = np.broadcast_to(self.scores(contexts), mask.shape)
-        return np.where(mask, scores, -np.inf)
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        fits = contexts.ndim > 0 and self._shape(contexts)[-len(self._each) :] == self._each
+        if not fits or self.n_features not in (None, contexts.shape[-1]):
+            d = self.n_features or "d"
+            expected = f"{(*self._each, d)} or {(*self._worlds, d)}"
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        return contexts
+
+    def _mask(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
+        """Return the mask of arms on offer (..., K), checked."""
+        shape = self._shape(contexts)
+        mask = np.ones(shape, dtype=bool) if available is None else np.asarray(available)
+        if mask.dtype != bool or mask.shape[-1:] != shape[-1:] or not mask.any(axis=-1).all():
+            raise ValueError(
+                f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
+                f"of shape (..., {shape[-1]}) with at least one arm on offer"
+            )
+        if mask.shape == shape:
+            return mask
+        try:
+            return np.broadcast_to(mask, shape)
+        except ValueError as error:
+            raise ValueError(
+                f"available: got shape {mask.shape}, expected one that broadcasts to {shape}"
+            ) from error
+
+    def _offered(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
+        """Return the scores (..., K), -inf for an arm that is not on offer."""
+        if available is not None:
+            mask = self._mask(contexts, available)
+            return np.where(mask, self.scores(contexts), -np.inf)
+        scores, shape = self.scores(contexts), self._shape(contexts)
+        return scores if scores.shape == shape else np.broadcast_to(scores, shape)
 
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the best available arm of each context: an ``int``, or an array of them."""
-        contexts, mask = self._checked(contexts, available)
-        arms = argmax_random_ties(self._offered(contexts, mask), self.rng)
-        return int(arms) if np.ndim(arms) == 0 else arms
+        offered = self._offered(self._checked(contexts), available)
+        arms = argmax_random_ties(offered, self.rng)
+        return int(arms) if offered.ndim == 1 else arms
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) with which ``select`` chooses each arm."""
-        contexts, mask = self._checked(contexts, available)
-        offered = self._offered(contexts, mask)
+        offered = self._offered(self._checked(contexts), available)
         best = offered == offered.max(axis=-1, keepdims=True)
         return best / best.sum(axis=-1, keepdims=True)
 
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
         """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""
-        shape = () if self.n_worlds is None else (self.n_worlds,)
         arms = checks.ids("arm", arm, self.n_arms or UNBOUNDED)
-        if arms.shape != shape:
-            raise ValueError(f"arm: got shape {arms.shape}, expected {shape}")
-        rewards = checks.finite("reward", reward, shape)
-        context = checks.finite("context", context, (*shape, None))
+        if arms.shape != self._worlds:
+            raise ValueError(f"arm: got shape {arms.shape}, expected {self._worlds}")
+        rewards = checks.finite("reward", reward, self._worlds, self.longest)
+        row = (*self._worlds, self.n_features)
+        context = checks.finite("context", context, row, self.longest)
         if self.learns:
             self._learn(arms, context, rewards)
 
@@ -164,10 +172,9 @@ class MostPopular(ScoringPolicy):
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
         self.learns = bool(learns)
-        shape = (self.n_arms,) if self.n_worlds is None else (self.n_worlds, self.n_arms)
         prior = checks.number("prior_impressions", prior_impressions, 1e-9)
-        self.clicks = np.full(shape, checks.number("prior_clicks", prior_clicks, 0.0, prior))
-        self.impressions = np.full(shape, prior)
+        self.clicks = np.full(self._each, checks.number("prior_clicks", prior_clicks, 0.0, prior))
+        self.impressions = np.full(self._each, prior)
 
     @classmethod
     def from_log(
@@ -222,7 +229,7 @@ class EpsilonGreedy:
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the greedy arm, or with probability ``epsilon`` a uniform available one."""
         greedy = np.asarray(self.policy.select(contexts, available))
-        _, mask = self.policy._checked(contexts, available)
+        mask = self.policy._mask(self.policy._checked(contexts), available)
         uniform = argmax_random_ties(mask.astype(float), self.rng)
         arms = np.where(self.rng.random(greedy.shape) < self.epsilon, uniform, greedy)
         return int(arms) if arms.ndim == 0 else arms
@@ -230,7 +237,7 @@ class EpsilonGreedy:
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) with which ``select`` chooses each arm."""
         greedy = self.policy.probabilities(contexts, available)
-        _, mask = self.policy._checked(contexts, available)
+        mask = self.policy._mask(self.policy._checked(contexts), available)
         uniform = mask / mask.sum(axis=-1, keepdims=True)
         return (1 - self.epsilon) * greedy + self.epsilon * uniform
 

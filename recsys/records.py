@@ -1,4 +1,4 @@
-"""What is written down: visits as they come, and the log of what was shown and clicked."""
+"""What is written down: visits as they come, what was shown and clicked, and what it was worth."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ class Log:
     def __add__(self, later: Log) -> Log:
         pairs = ((getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
         return Log(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a policy did: arrays (T,), or (S, T) for many worlds or seeds."""
+
+    arms: np.ndarray  # product shown
+    rewards: np.ndarray  # 1.0 for a click
+    mu: np.ndarray  # true click probability of the product shown
+    best: np.ndarray  # true click probability of the best available product
+
+    @property
+    def regret(self) -> np.ndarray:
+        """Pseudo-regret of each round (``def-regret``): best minus shown, at least 0."""
+        return self.best - self.mu

@@ -42,8 +42,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="id-range-off-by-one",
         file="checks.py",
-        before="array.max() >= upper",
-        after="array.max() > upper",
+        before="high >= upper",
+        after="high > upper",
         killed_by=("tests/test_checks.py::test_ids_pass_exactly_when_each_one_is_in_range"),
     ),
     Mutant(
@@ -156,8 +156,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="availability-ignored",
         file="policies.py",
-        before="return np.where(mask, scores, -np.inf)",
-        after="return scores",
+        before="return np.where(mask, self.scores(contexts), -np.inf)",
+        after="return np.broadcast_to(self.scores(contexts), mask.shape)",
         killed_by=("tests/test_policies.py::test_an_arm_off_sale_is_never_chosen"),
     ),
     Mutant(
@@ -297,8 +297,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="bonus-without-square-root",
         file="linear_memory.py",
-        before="return np.vecdot(self.theta, rows), np.sqrt(squared)",
-        after="return np.vecdot(self.theta, rows), squared",
+        before="np.sqrt(np.maximum(squared, 0.0))",
+        after="np.maximum(squared, 0.0)",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
@@ -311,8 +311,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-of-the-wrong-arm",
         file="linucb.py",
-        before="self.memory.add(self._models(arms), context, rewards)",
-        after="self.memory.add(self._models((arms + 1) % self.n_arms), context, rewards)",
+        before="self.memory.add(models, context, rewards)",
+        after="self.memory.add((models + 1) % self.n_arms, context, rewards)",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
@@ -356,6 +356,53 @@ MUTANTS: list[Mutant] = [
         before="due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])",
         after="due = np.asarray(old)",
         killed_by="tests/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
+    ),
+    Mutant(
+        name="update-before-scoring",
+        file="experiment.py",
+        before="policy.update(arm, played, reward)\n",
+        after=(
+            "policy.update(arm, played, reward)\n"
+            "        arms[t] = policy.select(contexts[t], on_sale[t])\n"
+        ),
+        killed_by=(
+            "tests/test_linucb.py::test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward[linucb]"
+        ),
+    ),
+    Mutant(
+        name="warmed-agent-called-fresh",
+        file="linucb.py",
+        before="self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)",
+        after=(
+            "vars(LinUCB.__init__).setdefault(  # lives as long as the class\n"
+            "    (self.remembers, n_models, n_features, ridge, n_worlds, *forgetting.items()),\n"
+            "    self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting),\n"
+            ")"
+        ),
+        killed_by="tests/test_linucb.py::test_what_one_agent_learns_no_other_agent_knows",
+    ),
+    Mutant(
+        name="pairs-counted-once",
+        file="stacked.py",
+        before="np.where(self.i == self.j, 1.0, 2.0)",
+        after="np.ones(len(self.i))",
+        killed_by="tests/test_stacked.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
+    ),
+    Mutant(
+        name="widths-of-the-round-before",
+        file="linear_memory.py",
+        before="        self._triangles[at] = self.A_inv[at]\n",
+        after="",
+        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+    ),
+    Mutant(
+        name="nan-is-not-too-large",
+        file="checks.py",
+        before="if not np.vdot(array, array) < longest**2:",
+        after="if np.vdot(array, array) >= longest**2:",
+        killed_by=(
+            "tests/test_checks.py::test_one_value_that_is_not_finite_is_found_wherever_it_stands"
+        ),
     ),
     Mutant(
         name="one-layers-bias-left-out-of-the-kernel",

@@ -116,3 +116,13 @@ def plain_gradients(model: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
         rows.append(torch.cat([value.grad.flatten() for value in model.parameters()]).clone())
     model.zero_grad(set_to_none=True)
     return torch.stack(rows)
+
+
+def rewards_by_hand(shop: Shop, arms: np.ndarray, start: int) -> list[float]:
+    """Return the click of each round, one at a time, from the visit's uniform and the truth."""
+    out = []
+    for i, arm in enumerate(arms):
+        visit = shop.visits(start + i, 1)[0]
+        mu = shop.click_probability(visit.users, int(arm), start + i)
+        out.append(1.0 if visit.uniforms < mu else 0.0)
+    return out

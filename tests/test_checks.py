@@ -122,6 +122,18 @@ def test_one_value_that_is_not_finite_is_found_wherever_it_stands(
             check("rows", values)
 
 
+@modest
+@given(values=st.lists(st.floats(-1e200, 1e200), max_size=4), longest=st.floats(0.1, 1e150))
+def test_finite_bounds_the_length_where_it_is_told_to(values: list[float], longest: float):
+    length = np.hypot.reduce(values) if values else 0.0
+    if length < 0.999 * longest:
+        assert checks.finite("rows", values, longest=longest).tolist() == values
+    elif length > 1.001 * longest:
+        with refuses("rows"):
+            checks.finite("rows", values, longest=longest)
+    assert checks.finite("rows", values).tolist() == values  # however long
+
+
 @pytest.mark.parametrize(
     "values", [["a"], [[1.0], [1.0, 2.0]], object(), [1 + 2j], np.array([1 + 2j]), [10**400]]
 )

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"archive", "checks", "growing", "records"},
+    {"archive", "checks", "growing", "records", "stacked"},
     {"mlp", "streams", "world", "parallel", "training"},
     {"simulator"},
     {"factors", "features", "policies", "score_network"},
     {"gradient_memory", "linear_memory", "replay"},
-    {"dual_memory", "forgetful_memory"},
+    {"dual_memory", "forgetful_memory", "persistent"},
     {"baseline", "gradients", "linucb", "logistic", "neuralucb"},
-    {"neural_relatives"},
+    {"neural_relatives", "serving"},
     {"experiment"},
     {"evaluation"},
     {"figures"},

@@ -4,27 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from recsys.experiment import CHUNK, choose, replicate, run, serve
+from recsys.experiment import read_logs, replicate, run
 from recsys.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
 from recsys.policies import EpsilonGreedy, MostPopular, Oracle, RandomPolicy, ScoringPolicy
-from recsys.records import Log
+from recsys.serving import CHUNK
 from recsys.simulator import Shop
 from recsys.world import ShopConfig
-from strategies import ByContext, few, refuses, small_shop, snapshot, z_score
+from strategies import ByContext, few, refuses, rewards_by_hand, small_shop, snapshot, z_score
 
 TINY = ShopConfig(n_users=40, n_products=8)
-
-
-def rewards_by_hand(shop: Shop, arms: np.ndarray, start: int) -> list[float]:
-    """Return the click of each round, one at a time, from the visit's uniform and the truth."""
-    out = []
-    for i, arm in enumerate(arms):
-        visit = shop.visits(start + i, 1)[0]
-        mu = shop.click_probability(visit.users, int(arm), start + i)
-        out.append(1.0 if visit.uniforms < mu else 0.0)
-    return out
 
 
 class Spy(ScoringPolicy):
@@ -45,14 +34,6 @@ class Spy(ScoringPolicy):
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         self.calls.append(("update", arms.copy(), context.copy(), rewards.copy()))
-
-
-class Peak(ScoringPolicy):
-    """Learns nothing; its scores jump from user to user and from arm to arm."""
-
-    def scores(self, contexts: np.ndarray) -> np.ndarray:
-        """Return numbers without ties."""
-        return np.sin(1e4 * contexts.sum(axis=-1) + np.arange(self.n_arms))
 
 
 class Adaptive(ScoringPolicy):
@@ -156,8 +137,6 @@ def test_shared_rows_serve_a_policy_that_does_not_learn_too():
     for n in (1, 5, 12, 200):
         arms = run(shop, RandomPolicy(12), SharedUserFeatures(shop), 0, n).arms
         assert len(np.unique(arms)) > min(n - 1, 2)
-        log = serve(shop, RandomPolicy(12), SharedUserFeatures(shop), n)
-        assert np.allclose(log.propensities, 1 / 12)
 
 
 @few
@@ -196,91 +175,36 @@ def test_playing_in_two_parts_is_playing_once():
     assert whole.rewards.tolist() == [*parts[0].rewards, *parts[1].rewards]
 
 
-# ---------------------------------------------------------------------- serve
-
-
-def test_serve_logs_what_the_policy_shows_with_its_probability():
-    shop = small_shop(6, base_logit=-1.0)
-    shop.churn(at=900, n_products=4)
-    popular = MostPopular.from_log(shop.log(500), 16)
-    policy = EpsilonGreedy(popular, 0.4)
-    n = 30_000
-    log = serve(shop, policy, JointFeatures(shop), n)
-    assert shop.now == 500 + n
-    assert log.rounds.tolist() == list(range(500, 500 + n))
-    assert np.array_equal(log.users, shop.visits(500, n).users)
-    assert log.clicks[:300].tolist() == rewards_by_hand(shop, log.products[:300], 500)
-    mu = shop.click_probability(log.users, log.products, log.rounds)
-    assert abs(z_score(log.clicks, mu)) < 4
-    for part in (slice(0, 400), slice(400, n)):  # before and after the churn
-        mask = shop.available(log.rounds[part])[0]
-        chances = policy.probabilities(np.zeros(3), mask)
-        assert np.array_equal(log.propensities[part], chances[log.products[part]])
-        shown = np.bincount(log.products[part], minlength=16)
-        assert (shown[~mask] == 0).all()
-        expected = chances[mask] * shown.sum()
-        assert stats.chisquare(shown[mask], expected).pvalue > 1e-3
-
-
-def test_serving_is_replayed_by_the_policys_generator_and_no_other():
-    def served(seed: int) -> Log:
-        shop = small_shop(6)
-        policy = RandomPolicy(12, rng=np.random.default_rng(seed))
-        return serve(shop, policy, JointFeatures(shop), CHUNK + 5)
-
-    assert snapshot(served(0)) == snapshot(served(0))
-    one, other = served(0), served(1)
-    assert np.array_equal(one.users, other.users)
-    same = one.products == other.products
-    assert 0 < same.mean() < 0.3
-    assert np.array_equal(one.clicks[same], other.clicks[same])
-
-
-def test_serving_twice_goes_on_where_the_first_ended():
-    once, twice = small_shop(6), small_shop(6)
-    whole = serve(once, RandomPolicy(12), JointFeatures(once), 90)
-    policy = RandomPolicy(12)
-    parts = [serve(twice, policy, JointFeatures(twice), n) for n in (30, 60)]
-    assert snapshot(parts[0] + parts[1]) == snapshot(whole)
-
-
-def test_serve_depends_on_the_context_of_each_visit():
-    shop = small_shop(6)
-    truth = Truth(shop)
-    log = serve(shop, Oracle(12), truth, 400)
-    mu = shop.click_probability(log.users[:, None], np.arange(12), log.rounds[:, None])
-    assert np.array_equal(log.products, mu.argmax(axis=1))
-    assert (log.propensities == 1.0).all()
+# ---------------------------------------------------------------------- read_logs
 
 
 @few
-@given(n=st.integers(1, 60), start=st.integers(0, 40), truth=st.booleans())
-def test_a_user_who_comes_again_is_served_by_the_same_rule_at_the_round_of_the_visit(
-    n: int, start: int, truth: bool
-):
-    shop = small_shop(6, n_users=6, drift_amplitude=0.9, drift_period=40)
-    shop.shock(at=30)
-    shop.churn(at=20, n_products=4, n_users=3)
-    featurizer = Truth(shop) if truth else JointFeatures(shop)
-    policy = EpsilonGreedy(Peak(16), 0.5)
-    visits = shop.visits(start, n)
-    products, propensities = choose(shop, policy, featurizer, visits)
-    for i in range(n):
-        stated = policy.probabilities(featurizer(visits[i]), shop.available(start + i))
-        assert propensities[i] == pytest.approx(stated[products[i]], rel=1e-12)
-        assert propensities[i] > 0
+@given(n=st.integers(1, 30))
+def test_reading_logs_is_being_taught_their_rows_one_by_one(n: int):
+    shops = [small_shop(seed, 20, 6) for seed in (1, 2)]
+    logs = [shop.log(n) for shop in shops]
+    together = Adaptive(6, 2)
+    read_logs(together, shops, logs, [SharedUserFeatures(shop) for shop in shops])
+    for i, (shop, log) in enumerate(zip(shops, logs, strict=True)):
+        by_hand, alone = Adaptive(6), Adaptive(6)
+        for user, product, click in zip(log.users, log.products, log.clicks, strict=True):
+            by_hand.update(int(product), shop.users.features[user], float(click))
+        read_logs(alone, shop, log, SharedUserFeatures(shop))
+        assert np.array_equal(by_hand.weight, alone.weight)
+        assert np.array_equal(by_hand.weight, together.weight[i])
+        assert by_hand.weight.any()
 
 
-def test_products_are_chosen_with_the_policys_probabilities_whoever_comes():
-    shop = small_shop(7, n_users=5)
-    policy, featurizer = EpsilonGreedy(Peak(12), 0.6), JointFeatures(shop)
-    visits = shop.visits(0, 40_000)
-    products, _ = choose(shop, policy, featurizer, visits)
-    for user in range(5):
-        rows = visits.users == user
-        stated = policy.probabilities(featurizer(visits[np.flatnonzero(rows)[0]]))
-        shown = np.bincount(products[rows], minlength=12)
-        assert stats.chisquare(shown, rows.sum() * stated).pvalue > 1e-3
+def test_logs_that_do_not_match_the_shops_are_refused():
+    shops = [small_shop(0), small_shop(1)]
+    logs = [shop.log(5) for shop in shops]
+    makers = [JointFeatures(shop) for shop in shops]
+    policy = MostPopular(12, 2)
+    for some in (logs[:1], logs[0], [logs[0], logs[1][:3]]):
+        with refuses("logs", shops, policy):
+            read_logs(policy, shops, some, makers)
+    with refuses("logs", shops, policy):
+        read_logs(policy, shops, logs, makers[:1])
 
 
 # ---------------------------------------------------------------------- replicate
@@ -390,8 +314,6 @@ def test_numbers_of_rounds_are_positive_integers(value: object):
     policy = MostPopular(12)
     with refuses("n", shop, policy):
         run(shop, policy, JointFeatures(shop), 0, value)
-    with refuses("n", shop, policy):
-        serve(shop, policy, JointFeatures(shop), value)
     with refuses("n_rounds"):
         replicate(contestants(), [0], value, TINY, n_jobs=1, progress=False)
 
@@ -425,10 +347,6 @@ def test_a_policy_for_another_number_of_arms_or_worlds_is_refused_before_a_round
         with pytest.raises(ValueError, match=r"contexts|available|policy"):
             run(shop, policy, JointFeatures(shop), 0, 5)
         assert np.unique(getattr(policy, "impressions", 0)).size == 1
-    for policy in (RandomPolicy(11), RandomPolicy(12, 2)):
-        with pytest.raises(ValueError, match=r"contexts|available|policy"):
-            serve(shop, policy, JointFeatures(shop), 5)
-        assert shop.now == 0
 
 
 def test_many_shops_at_once_are_for_policies_that_learn():

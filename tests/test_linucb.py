@@ -9,7 +9,7 @@ from scipy import stats
 from recsys.experiment import run
 from recsys.features import JointFeatures, SharedUserFeatures
 from recsys.forgetful_memory import DiscountedMemory, WindowMemory
-from recsys.linear_memory import RidgeMemory, fresh_inverse, matrix_times_rows, quadratic_forms
+from recsys.linear_memory import RidgeMemory, fresh_inverse
 from recsys.linucb import (
     DiscountedLinUCB,
     LinearThompson,
@@ -195,6 +195,21 @@ def test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward(name: st
         assert scores[trace.arms[t]] > scores.max() - 1e-8
         rounds.append((int(trace.arms[t]), rows[t], float(trace.rewards[t])))
     assert len(set(trace.arms)) > 6
+
+
+@every_policy
+@pytest.mark.parametrize("worlds", [None, 2])
+def test_what_one_agent_learns_no_other_agent_knows(name: str, worlds: int | None):
+    shape = () if worlds is None else (worlds,)
+    bystander, learner = (MAKERS[name](5, 3, n_worlds=worlds) for _ in range(2))
+    before = snapshot(bystander)
+    assert snapshot(learner) == before
+    for _ in range(3):
+        learner.select(np.ones((*shape, 5, 3)))
+        learner.update(np.full(shape, 2), np.ones((*shape, 3)), np.ones(shape))
+    newcomer = MAKERS[name](5, 3, n_worlds=worlds)
+    assert snapshot(learner) != before
+    assert snapshot(bystander) == snapshot(newcomer) == before
 
 
 def test_only_forgetting_makes_the_order_of_the_rounds_matter():
@@ -518,9 +533,11 @@ def test_a_row_that_outweighs_all_digits_leaves_without_a_trace(window: int, d: 
 def test_what_rounding_makes_negative_counts_as_zero():
     memory, fading = RidgeMemory(1, 2), DiscountedMemory(1, 2)
     memory.A_inv[0] = [[1.0, 1.0], [1.0, 1.0 - 1e-12]]
+    memory._triangles[0] = memory.A_inv[0]
     fading._spread[0] = -2.0 * np.eye(2)
     for each in (memory, fading):
-        assert each.estimates(np.array([[1.0, -1.0]]))[1].tolist() == [0.0]
+        for row in ([1.0, -1.0], [[1.0, -1.0]]):
+            assert each.estimates(np.array(row))[1].tolist() == [0.0]
     for seed in range(20):
         policy, x = DiscountedLinUCB(1, 3, ridge=1e-12), np.random.default_rng(seed).random(3)
         policy.update(0, 1e6 * x, 1.0)  # G has rank one: two eigenvalues are rounding errors
@@ -546,24 +563,6 @@ def test_a_matrix_that_rounding_made_singular_still_gives_finite_widths():
         policy.update(0, [1e5, 1e5, 1e5], 1.0)
     assert np.isfinite(policy.ucb([1.0, -1.0, 0.5])).all()
     assert np.isfinite(policy.ucb([1e5, 1e5, 1e5])).all()
-
-
-@pytest.mark.parametrize("m", [1, 4])
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("lead", [(), (3,)])
-def test_products_with_rows_are_those_of_loops(m: int, shared: bool, lead: tuple[int, ...]):
-    rng = np.random.default_rng(0)
-    matrices = rng.standard_normal((*lead, m, 2, 2))
-    rows = rng.standard_normal((*lead, 1 if shared else 4, 2))
-    count = max(m, rows.shape[-2])
-    products, forms = matrix_times_rows(matrices, rows), quadratic_forms(matrices, rows)
-    assert products.shape == (*lead, count, 2)
-    assert forms.shape == (*lead, count)
-    for place in np.ndindex(*lead, count):
-        *world, a = place
-        M, x = matrices[(*world, a % m)], rows[(*world, a % rows.shape[-2])]
-        assert np.allclose(products[place], M @ x, atol=1e-12)
-        assert forms[place] == pytest.approx(x @ M @ x, abs=1e-12)
 
 
 # ---------------------------------------------------------------------- in the shop

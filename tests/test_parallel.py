@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.experiment import Trace
-from recsys.parallel import over_seeds, stack
+from recsys.parallel import over_cases, over_seeds, stack
+from recsys.records import Trace
 from strategies import few, refuses
 
 
@@ -107,3 +107,24 @@ def test_no_process_at_all_is_refused():
 def test_nothing_cannot_be_stacked():
     with refuses("results"):
         stack([])
+
+
+def test_cases_keep_their_names_and_their_order_in_any_number_of_processes():
+    def slow_start(case: tuple[str, int]) -> str:
+        import time
+
+        time.sleep(0.05 * (case[1] == 2))  # the first case is ready last
+        return case[0] * case[1]
+
+    cases = [("b", 2), ("a", 1), ("c", 3)]
+    for jobs in (1, 2):
+        results = over_cases(slow_start, cases, n_jobs=jobs, progress=False)
+        assert list(results.items()) == [(("b", 2), "bb"), (("a", 1), "a"), (("c", 3), "ccc")]
+
+
+@pytest.mark.parametrize("cases", [[], ["a", "b", "a"], 5, None])
+def test_no_case_or_the_same_twice_is_refused_before_anything_runs(cases: object):
+    ran: list[str] = []
+    with refuses("cases"):
+        over_cases(ran.append, cases, n_jobs=1, progress=False)
+    assert ran == []

@@ -1,11 +1,17 @@
 """Numerical twins of the numbered results: each test carries the label of the result it tries."""
 
+from collections.abc import Iterator
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import dblquad, quad
+from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import binom, multivariate_normal
 
 from recsys.baseline import ClickNetwork
 from recsys.evaluation import (
@@ -24,9 +30,11 @@ from recsys.training import Training, train
 
 probability = st.floats(0.0, 1.0)
 inner = st.floats(1e-6, 1 - 1e-6)
+seeds = st.integers(0, 10_000)
+sizes = st.integers(1, 5)
 
 
-# ---------------------------------------------------------------------- chapter 1
+# ------------------------------------------------ chapter 1
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +175,472 @@ def test_prop_static_regret_is_zero_only_for_the_optimal_policy():
     assert anyone.regret.sum() > 0
 
 
-# ---------------------------------------------------------------------- appendices
+# ------------------------------------------------ chapter 2: greed and optimism
+
+
+def _positive_definite(rng: np.random.Generator, d: int) -> np.ndarray:
+    """Return a random positive definite matrix (d, d) with eigenvalues in [0.1, 10]."""
+    q, _ = np.linalg.qr(rng.standard_normal((d, d)))
+    return (q * np.exp(rng.uniform(np.log(0.1), np.log(10), d))) @ q.T
+
+
+def _norm(v: np.ndarray, matrix: np.ndarray) -> float:
+    return float(np.sqrt(v @ matrix @ v))
+
+
+def _beta(a: np.ndarray, delta: float, kappa: float, ridge: float, norm: float) -> np.ndarray:
+    """Return the size of the ellipsoid for a stack of matrices (..., d, d), from the formula."""
+    log_ratio = np.linalg.slogdet(a)[1] - a.shape[-1] * np.log(ridge)
+    return kappa * np.sqrt(2 * np.log(1 / delta) + log_ratio) + np.sqrt(ridge) * norm
+
+
+def _beta_bar(
+    n: int, d: int, delta: float, kappa: float, ridge: float, norm: float, row: float
+) -> float:
+    log_ratio = d * np.log(1 + n * row**2 / (d * ridge))
+    return kappa * np.sqrt(2 * np.log(1 / delta) + log_ratio) + np.sqrt(ridge) * norm
+
+
+def _greedy(
+    mu: np.ndarray, n: int, worlds: int, forced: int = 0, ridge: float = 1.0, seed: int = 0
+) -> np.ndarray:
+    """Return the arms (n, worlds) of greedy on clicks / (impressions + ridge), ties at random."""
+    rng, each = np.random.default_rng(seed), np.arange(worlds)
+    clicks, shown = np.zeros((2, worlds, len(mu)))
+    arms = np.empty((n, worlds), dtype=int)
+    for t in range(n):
+        if t < forced * len(mu):
+            arms[t] = t % len(mu)
+        else:
+            scores = clicks / (shown + ridge)
+            best = scores == scores.max(axis=1, keepdims=True)
+            arms[t] = np.argmax(best * (1 + rng.random(best.shape)), axis=1)
+        clicks[each, arms[t]] += rng.random(worlds) < mu[arms[t]]
+        shown[each, arms[t]] += 1
+    return arms
+
+
+@pytest.mark.parametrize("mu", [[0.5, 0.3], [0.6, 0.35, 0.2, 0.1]])
+def test_prop_greedy_linear_regret_lock_in_probabilities(mu: list[float]):
+    mu, worlds = np.array(mu), 20_000
+    arms = _greedy(mu, 150, worlds)
+    wanted = mu / mu.sum()
+    found = np.bincount(arms[-1], minlength=len(mu)) / worlds
+    assert np.abs((found - wanted) / np.sqrt(wanted * (1 - wanted) / worlds)).max() < 4.5
+    assert (arms[75:] == arms[-1]).all()  # nobody ever comes back
+
+
+def test_prop_greedy_linear_regret_expected_regret():
+    mu, n, worlds = np.array([0.5, 0.3]), 12, 40_000
+    gap, total = mu[0] - mu[1], mu.sum()
+    wanted = n * gap * mu[1] / total + (gap / total) ** 2 * (1 - (1 - total / 2) ** n)
+    regret = (_greedy(mu, n, worlds, seed=1) * gap).sum(axis=0)
+    assert abs(regret.mean() - wanted) < 4.5 * regret.std() / np.sqrt(worlds)
+    assert wanted - n * gap * mu[1] / total > 8 * regret.std() / np.sqrt(worlds)  # both terms count
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+def test_prop_greedy_linear_regret_forced_trials_do_not_save_it(ridge: float):
+    mu, m, n, worlds = np.array([0.5, 0.3]), 2, 60, 20_000
+    arms = _greedy(mu, n, worlds, forced=m, ridge=ridge, seed=2)
+    never = (arms[2 * m :] == 1).all(axis=0).mean()
+    least = (1 - mu[0]) ** m * (1 - (1 - mu[1]) ** m)
+    assert never >= least - 4.5 * np.sqrt(least / worlds)
+    assert (arms == 1).sum(axis=0).mean() >= (n - 2 * m) * least  # times the gap on both sides
+
+
+@given(seeds, st.integers(1, 8))
+def test_lem_optimism_regret_is_at_most_twice_the_width(seed: int, k: int):
+    rng = np.random.default_rng(seed)
+    mu, width = rng.random(k), rng.exponential(0.3, k)
+    estimate = mu + width * rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], k)  # intervals hold
+    arm = np.argmax(estimate + width)
+    assert mu.max() - mu[arm] <= 2 * width[arm] + 1e-12
+
+
+def test_lem_optimism_is_sharp_and_needs_its_event():
+    width, estimate = np.array([0.2, 0.2]), np.array([0.5, 0.5])
+    arm = np.argmax(estimate + width)
+    on_the_edge, outside = np.array([0.3, 0.7]), np.array([0.3, 0.8])
+    assert on_the_edge.max() - on_the_edge[arm] == pytest.approx(2 * width[arm])
+    assert outside.max() - outside[arm] > 2 * width[arm]
+
+
+# ------------------------------------------------ chapter 2: ridge regression
+
+
+@given(seeds, st.integers(0, 12), sizes, st.floats(0.05, 20))
+def test_thm_ridge_equals_least_squares_on_augmented_rows(seed: int, n: int, d: int, ridge: float):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+    estimate = np.linalg.inv(x.T @ x + ridge * np.eye(d)) @ (x.T @ y)
+    rows = np.vstack([x, np.sqrt(ridge) * np.eye(d)])
+    wanted = np.linalg.lstsq(rows, np.concatenate([y, np.zeros(d)]), rcond=None)[0]
+    np.testing.assert_allclose(estimate, wanted, rtol=1e-8, atol=1e-10)
+
+
+@given(seeds, sizes)
+def test_thm_ridge_is_the_only_minimum(seed: int, d: int):
+    rng = np.random.default_rng(seed)
+    x, y, ridge = rng.standard_normal((3, d)), rng.standard_normal(3), 0.5
+
+    def objective(theta: np.ndarray) -> float:
+        return ((y - x @ theta) ** 2).sum() + ridge * (theta**2).sum()
+
+    a = x.T @ x + ridge * np.eye(d)
+    estimate = np.linalg.solve(a, x.T @ y)
+    assert np.linalg.eigvalsh(a).min() >= ridge - 1e-9
+    step = rng.standard_normal(d)
+    middle = objective(estimate + step / 2)
+    assert objective(estimate + step) > objective(estimate)
+    assert middle < (objective(estimate) + objective(estimate + step)) / 2  # strictly convex
+    found = minimize(objective, rng.standard_normal(d), tol=1e-12).x
+    np.testing.assert_allclose(found, estimate, atol=1e-5)
+
+
+@given(seeds, st.integers(1, 10), sizes)
+def test_prop_ridge_bayes_posterior_by_conditioning_a_joint_gaussian(seed: int, n: int, d: int):
+    rng = np.random.default_rng(seed)
+    tau, ridge = rng.uniform(0.2, 2), rng.uniform(0.2, 5)
+    x, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+    prior = tau**2 / ridge * np.eye(d)
+    gain = prior @ x.T @ np.linalg.inv(x @ prior @ x.T + tau**2 * np.eye(n))  # (d, n)
+    a = x.T @ x + ridge * np.eye(d)
+    np.testing.assert_allclose(np.linalg.solve(a, x.T @ y), gain @ y, atol=1e-9)
+    np.testing.assert_allclose(tau**2 * np.linalg.inv(a), prior - gain @ x @ prior, atol=1e-9)
+
+
+def test_prop_ridge_bayes_rows_may_be_chosen_adaptively():
+    rng, tau, ridge, worlds = np.random.default_rng(0), 0.7, 2.0, 40_000
+    theta = rng.normal(0, tau / np.sqrt(ridge), worlds)  # d = 1, truths from the prior
+    a, b = np.full(worlds, ridge), np.zeros(worlds)
+    for _ in range(15):
+        x = np.where(b / a > 0.1, 1.0, -0.3)  # looks at the past, not at theta
+        y = x * theta + rng.normal(0, tau, worlds)
+        a, b = a + x**2, b + x * y
+    z = (theta - b / a) / (tau / np.sqrt(a))
+    low, high = a < np.median(a), a >= np.median(a)
+    for part in (low, high):  # standard normal given the data, whatever the data
+        assert abs(z[part].mean()) < 4.5 / np.sqrt(part.sum())
+        assert z[part].std() == pytest.approx(1, abs=0.02)
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 3))
+def test_prop_fixed_design_exact_coverage(seed: int, n: int, d: int):
+    rng, ridge = np.random.default_rng(seed), 0.7
+    x, theta = rng.dirichlet(np.ones(d + 1), n)[:, :d], rng.uniform(0, 1, d)
+    at, p = rng.standard_normal(d), x @ theta
+    outcomes = np.array(list(product((0, 1), repeat=n)))  # all 2^n
+    chance = np.prod(np.where(outcomes, p, 1 - p), axis=1)
+    a = x.T @ x + ridge * np.eye(d)
+    error = np.abs(outcomes @ x @ np.linalg.solve(a, at) - at @ theta)
+    for delta in (0.02, 0.2, 0.6):
+        factor = np.sqrt(np.log(2 / delta) / 2) + np.sqrt(ridge) * np.linalg.norm(theta)
+        outside = error > factor * _norm(at, np.linalg.inv(a)) + 1e-12
+        assert chance[outside].sum() <= delta
+
+
+def test_prop_fixed_design_is_sharp_in_order_and_needs_the_fixed_design():
+    n, p, delta = 100, 0.5, 0.05
+    half = np.sqrt(np.log(2 / delta) / 2) / np.sqrt(n)  # no ridge, one constant feature
+    missed = 2 * binom.cdf(np.ceil(n * (p - half)) - 1, n, p)
+    assert 0.001 < missed <= delta
+    too_narrow = half / 2
+    assert 2 * binom.cdf(np.ceil(n * (p - too_narrow)) - 1, n, p) > delta
+    rng, wide = np.random.default_rng(0), 0.3  # chosen times: stop at the first failure
+    count = np.arange(1, 3_001)
+    error = np.abs((rng.random((1_000, 3_000)) < p).cumsum(axis=1) / count - p)
+    failed = error > np.sqrt(np.log(2 / wide) / 2 / count)
+    assert failed.mean(axis=0).max() <= wide < failed.any(axis=1).mean()
+
+
+# ------------------------------------------------ chapter 2: ellipsoids and LinUCB's regret
+
+
+def _tree(n: int, p: np.ndarray, theta: np.ndarray) -> Iterator[tuple]:
+    """Yield every history of n adaptive rounds in d = 2: probability, A, xi and estimate, per t.
+
+    The row depends on all earlier rewards; the reward is 1 with probability row · theta.
+    """
+    for path in product((0, 1), repeat=n):
+        a, xi, b, chance = np.eye(2), np.zeros(2), np.zeros(2), 1.0
+        stops = [(a.copy(), xi.copy(), np.zeros(2))]
+        for t, reward in enumerate(path):
+            greedy = np.linalg.solve(a, b) @ p.T  # estimates of the two rows on offer
+            row = p[np.argmax(greedy)] if t % 3 else p[sum(path[:t]) % 2]
+            mean = row @ theta
+            chance *= mean if reward else 1 - mean
+            a, b, xi = a + np.outer(row, row), b + reward * row, xi + (reward - mean) * row
+            stops.append((a, xi, np.linalg.solve(a, b)))
+        yield chance, stops
+
+
+def test_thm_self_normalised_exact_over_all_histories():
+    kappa, n = 0.5, 10
+    rows, theta = np.array([[1.0, 0.2], [0.3, 0.9]]), np.array([0.3, 0.45])
+    mixture, total, outside = np.zeros(n + 1), 0.0, dict.fromkeys((0.05, 0.3, 0.7), 0.0)
+    for chance, stops in _tree(n, rows, theta):
+        total += chance
+        a, xi, estimate = (np.array(part) for part in zip(*stops, strict=True))
+        square = np.einsum("ti,tij,tj->t", xi, np.linalg.inv(a), xi)
+        log_det = np.linalg.slogdet(a)[1]
+        mixture += chance * np.exp(square / (2 * kappa**2) - log_det / 2)
+        off = estimate - theta
+        distance = np.sqrt(np.einsum("ti,tij,tj->t", off, a, off))
+        for delta in outside:
+            noise = square > 2 * kappa**2 * (log_det / 2 - np.log(delta))
+            theirs = distance > _beta(a, delta, kappa, 1.0, np.linalg.norm(theta)) + 1e-12
+            assert noise.any() or not theirs.any()  # the ellipsoid holds on the noise's event
+            outside[delta] += chance * noise.any()
+    assert total == pytest.approx(1)
+    assert mixture.max() <= 1 + 1e-12 and np.all(np.diff(mixture) <= 1e-12)  # a supermartingale
+    assert all(share <= delta for delta, share in outside.items())
+
+
+def _adaptive_noise(seed: int, worlds: int = 1_500, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Return |xi|^2 in the A^-1 norm and log det A, (n, worlds), for Gaussian noise, d = 2."""
+    rng = np.random.default_rng(seed)
+    a, xi = np.tile(np.eye(2), (worlds, 1, 1)), np.zeros((worlds, 2))
+    square, log_det = np.empty((2, n, worlds))
+    for t in range(n):
+        push = np.linalg.solve(a, xi[..., None])[..., 0]
+        row = np.where(rng.random((worlds, 1)) < 0.5, push, rng.standard_normal((worlds, 2)))
+        row = row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-9)
+        a, xi = a + row[:, :, None] * row[:, None], xi + rng.standard_normal((worlds, 1)) * row
+        square[t] = np.einsum("wi,wi->w", xi, np.linalg.solve(a, xi[..., None])[..., 0])
+        log_det[t] = np.linalg.slogdet(a)[1]
+    return square, log_det
+
+
+def test_thm_self_normalised_holds_for_rows_that_follow_the_noise():
+    square, log_det = _adaptive_noise(seed=3)
+    for delta in (0.05, 0.2, 0.5):
+        broken = (square > 2 * (log_det / 2 - np.log(delta))).any(axis=0).mean()
+        assert broken <= delta
+        if delta == 0.5:
+            assert broken > 0.05  # not vacuous
+    too_small = (square > 2 * 0.5**2 * (log_det / 2 - np.log(0.05))).any(axis=0).mean()
+    assert too_small > 0.05  # half the noise constant is not enough
+    log_mean = np.log(np.mean(np.exp(square[:6] / 2 - log_det[:6] / 2), axis=1))
+    assert np.abs(log_mean).max() < 0.25  # Gaussian noise: a martingale of mean one
+
+
+@given(seeds, sizes, st.floats(0.1, 5))
+def test_lem_ucb_ellipsoid_no_point_of_the_surface_is_better(seed: int, d: int, beta: float):
+    rng = np.random.default_rng(seed)
+    a, centre, x = _positive_definite(rng, d), rng.standard_normal(d), rng.standard_normal(d)
+    sphere = rng.standard_normal((500, d))
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    points = centre + beta * np.linalg.solve(np.linalg.cholesky(a).T, sphere.T).T
+    off = points - centre
+    np.testing.assert_allclose(np.einsum("ni,ij,nj->n", off, a, off), beta**2, rtol=1e-8)
+    bonus = beta * _norm(x, np.linalg.inv(a))
+    assert (points @ x).max() <= x @ centre + bonus + 1e-9
+    assert (points @ x).min() >= x @ centre - bonus - 1e-9
+    best = centre + beta * np.linalg.solve(a, x) / _norm(x, np.linalg.inv(a))
+    assert best @ x == pytest.approx(x @ centre + bonus)
+    assert _norm(best - centre, a) == pytest.approx(beta)
+
+
+def test_lem_ucb_ellipsoid_equals_a_constrained_optimiser():
+    rng = np.random.default_rng(4)
+    a, centre, x = _positive_definite(rng, 3), rng.standard_normal(3), rng.standard_normal(3)
+    inside = {"type": "ineq", "fun": lambda theta: 1.7**2 - (theta - centre) @ a @ (theta - centre)}
+    found = minimize(lambda theta: -theta @ x, centre, constraints=inside, tol=1e-12)
+    assert -found.fun == pytest.approx(x @ centre + 1.7 * _norm(x, np.linalg.inv(a)), rel=1e-6)
+
+
+@given(seeds, sizes, st.sampled_from([1, -1]))
+def test_lem_sherman_morrison_equals_a_fresh_inverse(seed: int, d: int, s: int):
+    rng = np.random.default_rng(seed)
+    a, x = _positive_definite(rng, d), rng.standard_normal(d)
+    if s == -1:  # remove a row that is in the sum
+        a = a + np.outer(x, x)
+    inverse = np.linalg.inv(a)
+    u = inverse @ x
+    updated = inverse - s * np.outer(u, u) / (1 + s * x @ u)
+    np.testing.assert_allclose(updated, np.linalg.inv(a + s * np.outer(x, x)), rtol=1e-6, atol=1e-7)
+    if s == -1:
+        q = x @ np.linalg.solve(a - np.outer(x, x), x)
+        assert 1 - x @ u == pytest.approx(1 / (1 + q))
+    else:
+        assert 1 + x @ u >= 1
+        assert np.linalg.eigvalsh(updated).min() > 0
+
+
+@given(seeds, sizes, st.integers(0, 30), st.floats(0.1, 5))
+def test_lem_determinant_growth_and_bound(seed: int, d: int, n: int, ridge: float):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, d)) * (rng.random((n, 1)) < 0.6)  # some rows are zero
+    a, log_product = ridge * np.eye(d), d * np.log(ridge)
+    for row in rows:
+        width = row @ np.linalg.solve(a, row)
+        single = np.linalg.det(a + np.outer(row, row)) / np.linalg.det(a)
+        assert single == pytest.approx(1 + width, rel=1e-7)
+        log_product += np.log1p(width)
+        a = a + np.outer(row, row)
+    assert np.linalg.slogdet(a)[1] == pytest.approx(log_product, abs=1e-7)
+    m = int(rows.any(axis=1).sum())
+    longest = np.linalg.norm(rows, axis=1).max() if n else 0.0
+    assert log_product <= d * np.log(ridge + m * longest**2 / d) + 1e-9
+
+
+def test_lem_determinant_bound_is_attained_by_equal_directions():
+    d, rounds = 3, 5
+    a = 0.5 * np.eye(d) + rounds * np.eye(d)  # every axis seen `rounds` times, L = 1
+    assert np.linalg.slogdet(a)[1] == pytest.approx(d * np.log(0.5 + rounds * d / d))
+
+
+@given(seeds, sizes, st.integers(1, 60), st.floats(0.02, 4), st.booleans())
+def test_lem_elliptical_potential(seed: int, d: int, n: int, ridge: float, greedy: bool):
+    rng = np.random.default_rng(seed)
+    a, squares = ridge * np.eye(d), []
+    for _ in range(n):
+        row = np.linalg.eigh(a)[1][:, 0] if greedy else rng.standard_normal(d)  # widest first
+        row = row / np.linalg.norm(row) * (1.0 if greedy else rng.random())
+        squares.append(row @ np.linalg.solve(a, row))
+        a = a + np.outer(row, row)
+    total = np.minimum(1, squares).sum()
+    by_determinant = 2 * (np.linalg.slogdet(a)[1] - d * np.log(ridge))
+    assert total <= by_determinant + 1e-9
+    assert by_determinant <= 2 * d * np.log(1 + n / (d * ridge)) + 1e-9
+    if ridge >= 1:  # L = 1
+        assert max(squares) <= 1 + 1e-12
+    if greedy and ridge >= 1:
+        assert total >= by_determinant / 2 - 1e-9  # log(1 + z) <= z: within a factor of two
+
+
+NOISE = 0.1  # standard deviation of the rewards in `_play`: small, so that the bound says something
+
+
+def _play(shared: bool, n: int, alpha: float, delta: float = 0.1, sign: float = 1.0) -> tuple:
+    """Play LinUCB by plain inversion where it is linear; return regret and coverage, (worlds,).
+
+    Rows and weights are unit vectors in the plane, K = 3, ridge 1; `sign` -1 shows the worst score.
+    """
+    rng, worlds, k, d = np.random.default_rng(0), 40, 3, 2
+    each, models = np.arange(worlds), 1 if shared else k
+    angle = rng.uniform(0, 2 * np.pi, (worlds, models))
+    theta = np.stack([np.cos(angle), np.sin(angle)], axis=2)  # (S, models, d)
+    a, b = np.tile(np.eye(d), (worlds, models, 1, 1)), np.zeros((worlds, models, d))
+    regret, covered = np.zeros(worlds), np.ones(worlds, dtype=bool)
+    for _ in range(n):
+        angle = rng.uniform(0, 2 * np.pi, (worlds, k if shared else 1))
+        x = np.broadcast_to(np.stack([np.cos(angle), np.sin(angle)], axis=2), (worlds, k, d))
+        inverse = np.linalg.inv(a)
+        estimate = np.einsum("smde,sme->smd", inverse, b)
+        every = np.broadcast_to(inverse, (worlds, k, d, d))
+        width = np.sqrt(np.einsum("skd,skde,ske->sk", x, every, x))
+        arm = (sign * ((x * estimate).sum(axis=2) + alpha * width)).argmax(axis=1)
+        row, mu, model = x[each, arm], (x * theta).sum(axis=2), 0 if shared else arm
+        a[each, model] += row[:, :, None] * row[:, None]
+        reward = mu[each, arm] + NOISE * rng.standard_normal(worlds)
+        b[each, model] += reward[:, None] * row
+        regret += mu.max(axis=1) - mu[each, arm]
+        off = np.linalg.solve(a, b[..., None])[..., 0] - theta
+        distance = np.sqrt(np.einsum("smd,smde,sme->sm", off, a, off))
+        covered &= (distance <= _beta(a, delta / models, NOISE, 1.0, 1.0)).all(axis=1)
+    return regret, covered
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_thm_linucb_regret_stays_under_a_bound_that_bites(shared: bool):
+    n, d, delta, models = 1_500, 2, 0.1, 1 if shared else 3
+    size = _beta_bar(n, d, delta / models, NOISE, 1.0, 1.0, 1.0)
+    bound = 2 * size * np.sqrt(2 * models * n * d * np.log(1 + n / (models * d)))
+    regret, covered = _play(shared, n, size, delta)
+    assert covered.mean() >= 1 - delta
+    assert (regret <= bound).mean() >= 1 - delta
+    assert _play(shared, n, size, delta, sign=-1.0)[0].mean() > bound  # the worst policy breaks it
+
+
+def test_thm_linucb_regret_grows_more_slowly_than_the_rounds():
+    size = _beta_bar(2_400, 2, 0.1, NOISE, 1.0, 1.0, 1.0)
+    short, long = (_play(True, n, size)[0].mean() for n in (300, 2_400))
+    assert long / short < np.sqrt(8)  # eight times the rounds
+
+
+@given(
+    st.integers(1, 100_000),
+    st.integers(1, 30),
+    st.floats(1, 50),
+    st.floats(0.01, 20),
+    st.integers(1, 30),
+)
+def test_thm_linucb_regret_forms_compare_as_stated(n: int, d: int, ridge: float, l2: float, k: int):
+    l2 = min(l2, ridge)  # ridge >= max(1, L^2)
+    growth = np.log1p(n * l2 / (d * ridge))
+    ours, printed = 2 * np.sqrt(2 * n * d * growth), 4 * np.sqrt(n * d * np.log(ridge + n * l2 / d))
+    assert ours <= printed * (1 + 1e-12)
+    shares = np.random.default_rng(n).multinomial(n, np.ones(k) / k)
+    sorted_by_arm = np.log1p(shares * l2 / (d * ridge)).sum()
+    assert sorted_by_arm <= k * np.log1p(n * l2 / (k * d * ridge)) + 1e-9
+
+
+# ------------------------------------------------ chapter 2: memory after a shock
+
+levels = st.tuples(st.floats(0, 1), st.floats(0.05, 0.95), st.floats(0, 1)).map(
+    lambda u: (0.3 + 0.7 * u[0], (0.3 + 0.7 * u[0]) * u[1], (0.3 + 0.7 * u[0]) * u[1] * 0.9 * u[2])
+)  # mu_0 > c > mu_1
+
+
+def _first(below: np.ndarray) -> int:
+    """Return the first m at which the condition holds; it is monotone in m."""
+    assert below.any() and (np.diff(below.astype(int)) >= 0).all()
+    return int(np.argmax(below))
+
+
+def _smallest_above(x: float) -> int:
+    """Return the smallest integer m >= 0 with m > x."""
+    return max(0, int(np.floor(x)) + 1)
+
+
+def _near_integer(x: float) -> bool:
+    return abs(x - round(x)) < 1e-6
+
+
+@given(levels, st.integers(1, 200), st.floats(0.1, 10))
+def test_prop_shock_memory_means_and_ridge(mu: tuple, n: int, ridge: float):
+    old, c, new = mu
+    means = np.cumsum(np.append(np.full(n, old), np.full(100_000, new)))[n - 1 :]
+    count = np.arange(n, n + len(means))
+    when = n * (old - c) / (c - new)
+    if when < 90_000 and not _near_integer(when):
+        assert _first(means / count < c) == _smallest_above(when)
+    when = (n * (old - c) - ridge * c) / (c - new)
+    if when < 90_000 and not _near_integer(when):
+        assert _first(means / (count + ridge) < c) == _smallest_above(when)
+        score = means / (count + ridge) + 0.5 / np.sqrt(count + ridge)
+        assert not (score[: _smallest_above(when)] < c).any()  # the bonus only delays
+
+
+@given(levels, st.integers(1, 300), st.floats(0.5, 0.99))
+def test_prop_shock_memory_discounted_mean_does_not_age(mu: tuple, n: int, gamma: float):
+    old, c, new = mu
+    total, weight, below = 0.0, 0.0, []
+    for t in range(n + 3_000):
+        if t >= n:
+            below.append(total / weight < c)
+        total, weight = gamma * total + (old if t < n else new), gamma * weight + 1
+    when = np.log(1 + (1 - gamma**n) * (old - c) / (c - new)) / np.log(1 / gamma)
+    cap = np.log((old - new) / (c - new)) / (1 - gamma)
+    assert when <= cap + 1e-9
+    if not _near_integer(when):
+        assert _first(np.array(below)) == _smallest_above(when)
+
+
+@given(levels, st.integers(1, 60), st.integers(0, 100))
+def test_prop_shock_memory_window(mu: tuple, w: int, extra: int):
+    old, c, new = mu
+    rewards = np.append(np.full(w + extra, old), np.full(w, new))
+    means = [rewards[w + extra + m - w : w + extra + m].mean() for m in range(w + 1)]
+    when = w * (old - c) / (old - new)
+    assert when < w
+    if not _near_integer(when):
+        assert _first(np.array(means) < c) == _smallest_above(when)
+
+
+# ------------------------------------------------ appendix A
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 999))
@@ -183,6 +656,58 @@ def test_lem_linear_layer_gradients_are_outer_products(m: int, n: int, seed: int
     assert torch.allclose(weight.grad, torch.outer(delta, x.detach()), atol=1e-12)
     assert torch.allclose(bias.grad, delta, atol=1e-12)
     assert torch.allclose(x.grad, weight.detach().T @ delta, atol=1e-12)
+
+
+@given(seeds, sizes, st.floats(0.05, 5))
+def test_lem_positive_definite_facts(seed: int, d: int, ridge: float):
+    rng = np.random.default_rng(seed)
+    a, v, w = _positive_definite(rng, d), rng.standard_normal(d), rng.standard_normal(d)
+    values = np.linalg.eigvalsh(a)
+    assert np.prod(values) == pytest.approx(np.linalg.det(a))
+    assert np.sum(values) == pytest.approx(np.trace(a))
+    assert np.linalg.eigvalsh(np.linalg.inv(a)).min() > 0
+    assert _norm(v + w, a) <= _norm(v, a) + _norm(w, a) + 1e-12
+    np.linalg.cholesky(a)  # refuses what is not positive definite
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(a - 1.01 * values[0] * np.eye(d))
+    rows = rng.standard_normal((rng.integers(0, 4), d))
+    wider = np.linalg.inv(ridge * np.eye(d) + rows.T @ rows)
+    assert _norm(v, wider) <= np.linalg.norm(v) / np.sqrt(ridge) + 1e-9
+
+
+@given(seeds, sizes)
+def test_lem_cauchy_schwarz_and_its_equality(seed: int, d: int):
+    rng = np.random.default_rng(seed)
+    a, x, z = _positive_definite(rng, d), rng.standard_normal(d), rng.standard_normal(d)
+    inverse = np.linalg.inv(a)
+    assert abs(x @ z) <= _norm(x, inverse) * _norm(z, a) * (1 + 1e-9)
+    assert abs(x @ inverse @ z) <= _norm(x, inverse) * _norm(z, inverse) * (1 + 1e-9)
+    parallel = inverse @ x
+    assert x @ parallel == pytest.approx(_norm(x, inverse) * _norm(parallel, a))
+
+
+@given(seeds, sizes)
+def test_lem_quadratic_gradient_convexity_and_minimum(seed: int, d: int):
+    rng = np.random.default_rng(seed)
+    a, b, c = _positive_definite(rng, d), rng.standard_normal(d), rng.standard_normal()
+    theta, other, s = rng.standard_normal(d), rng.standard_normal(d), rng.uniform(0.05, 0.95)
+
+    def q(v: np.ndarray) -> float:
+        return v @ a @ v - 2 * b @ v + c
+
+    ta, tb = torch.as_tensor(a), torch.as_tensor(b)
+    point = torch.as_tensor(theta).requires_grad_()
+    (gradient,) = torch.autograd.grad(point @ ta @ point - 2 * tb @ point, point)
+    np.testing.assert_allclose(gradient.numpy(), 2 * a @ theta - 2 * b, atol=1e-10)
+    hessian = torch.autograd.functional.hessian(lambda v: v @ ta @ v - 2 * tb @ v, point.detach())
+    np.testing.assert_allclose(hessian.numpy(), 2 * a, atol=1e-10)
+    gap = s * q(theta) + (1 - s) * q(other) - q(s * theta + (1 - s) * other)
+    assert gap == pytest.approx(s * (1 - s) * _norm(theta - other, a) ** 2)
+    best = np.linalg.solve(a, b)
+    assert q(theta) == pytest.approx(_norm(theta - best, a) ** 2 + c - b @ best, abs=1e-8)
+
+
+# ------------------------------------------------ appendix B
 
 
 @given(probability, inner)
@@ -243,3 +768,118 @@ def test_lem_paired_variance_policies_of_one_shop_are_correlated():
         )
     first, second = np.array(rates).T
     assert (first - second).var(ddof=1) < first.var(ddof=1) + second.var(ddof=1)
+
+
+@given(seeds)
+def test_lem_conditional_rules_on_a_finite_space(seed: int):
+    rng, size = np.random.default_rng(seed), 12
+    chance = rng.dirichlet(np.ones(size))
+    fine = rng.integers(0, 5, size)  # blocks of the larger history
+    coarse = np.where(fine < 2, 0, np.where(fine < 4, 1, 2))  # unions of them
+    y = rng.exponential(size=size)
+
+    def given_block(v: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+        mass = np.maximum(np.bincount(blocks, chance, 5), 1e-300)
+        return (np.bincount(blocks, chance * v, 5) / mass)[blocks]
+
+    np.testing.assert_allclose(given_block(given_block(y, fine), coarse), given_block(y, coarse))
+    assert chance @ given_block(y, fine) == pytest.approx(chance @ y)
+    z = rng.exponential(size=5)[coarse]
+    np.testing.assert_allclose(given_block(z * y, coarse), z * given_block(y, coarse))
+    below = [(chance * (y - z) * (coarse == block)).sum() <= 0 for block in range(3)]
+    here = [np.all((given_block(y, coarse) <= z)[coarse == block]) for block in range(3)]
+    for smaller, holds, block in zip(below, here, range(3), strict=True):
+        if (coarse == block).any():
+            assert smaller == holds
+    signed = rng.standard_normal(size)
+    wanted = 2 * given_block(y, coarse) - 3 * given_block(signed, coarse)
+    np.testing.assert_allclose(given_block(2 * y - 3 * signed, coarse), wanted, atol=1e-12)
+    assert (given_block(signed, coarse) <= given_block(signed + y, coarse)).all()
+
+
+@given(st.floats(0, 1), st.floats(-30, 30))
+def test_lem_subgaussian_clicks_have_one_half(p: float, u: float):
+    log_mgf = np.logaddexp(np.log1p(-p) if p < 1 else -np.inf, u + np.log(p) if p else -np.inf)
+    assert log_mgf - u * p <= u**2 * 0.5**2 / 2 + 1e-9
+
+
+def test_lem_subgaussian_one_half_is_needed_and_means_vanish():
+    u = 0.01
+    assert np.log(np.cosh(u / 2)) > u**2 * 0.49**2 / 2  # a fair coin
+    shifted = np.log(np.cosh(u / 2)) + 0.05 * u  # a mean that is not zero: no constant of order 1
+    assert shifted > u**2 * 2.0**2 / 2
+
+
+@given(seeds)
+def test_lem_subgaussian_multiplier_may_depend_on_the_past(seed: int):
+    rng = np.random.default_rng(seed)
+    p, multiplier = rng.random(6), rng.normal(0, 3, 6)  # one of each for six pasts
+    left = p * np.exp(multiplier * (1 - p)) + (1 - p) * np.exp(-multiplier * p)
+    assert (left <= np.exp(multiplier**2 / 8) * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_lem_ville_is_an_equality_for_double_or_nothing(k: int):
+    paths = np.array(list(product((0, 2), repeat=7)))
+    fortune = np.hstack([np.ones((len(paths), 1)), np.cumprod(paths, axis=1)])
+    assert (fortune.max(axis=1) >= 2**k).mean() == pytest.approx(2.0**-k, abs=1e-15)
+
+
+@given(seeds, st.floats(1.01, 20))
+def test_lem_ville_over_all_paths_of_an_adaptive_gambler(seed: int, c: float):
+    rng, length = np.random.default_rng(seed), 9
+    stakes, edge = rng.uniform(0, 1, (length, 64)), rng.uniform(0, 0.1)
+    reached = expected_end = 0.0
+    for path in product((0, 1), repeat=length):
+        fortune, top, chance = 1.0, 1.0, 1.0
+        for t, win in enumerate(path):
+            stake = stakes[t, int(fortune * 1000) % 64] * fortune  # never more than there is
+            chance *= (1 - edge) / 2 if win else (1 + edge) / 2
+            fortune += stake if win else -stake
+            top = max(top, fortune)
+        reached += chance * (top >= c)
+        expected_end += chance * fortune
+    assert expected_end <= 1 + 1e-12
+    assert reached <= 1 / c + 1e-12
+
+
+def test_lem_exponential_supermartingale_step_by_step_and_in_total():
+    rows, theta, n = np.array([[1.0, 0.2], [0.3, 0.9]]), np.array([0.3, 0.45]), 8
+    directions = 2 * np.random.default_rng(0).standard_normal((40, 2))
+    mean, too_small = np.zeros((n + 1, 40)), np.zeros(40)
+    for chance, stops in _tree(n, rows, theta):
+        for t, (a, xi, _) in enumerate(stops):
+            spent = np.einsum("ki,ij,kj->k", directions, a - np.eye(2), directions)
+            mean[t] += chance * np.exp(directions @ xi - 0.5**2 / 2 * spent)
+        too_small += chance * np.exp(directions @ xi - 0.3**2 / 2 * spent)
+    np.testing.assert_allclose(mean[0], 1)
+    assert np.diff(mean, axis=0).max() <= 1e-12
+    assert too_small.max() > 1.01  # a smaller constant would not do
+
+
+@given(st.floats(-3, 3), st.floats(0, 5), st.floats(0.2, 3), st.floats(0.3, 2))
+def test_lem_gaussian_mixture_by_quadrature(xi: float, v: float, ridge: float, kappa: float):
+    def integrand(u: float) -> float:
+        density = np.sqrt(kappa**2 * ridge / (2 * np.pi)) * np.exp(-(kappa**2) * ridge * u**2 / 2)
+        return np.exp(u * xi - kappa**2 * u**2 * v / 2) * density
+
+    a = ridge + v
+    peak, spread = xi / (kappa**2 * a), 1 / (kappa * np.sqrt(a))
+    value, _ = quad(integrand, peak - 12 * spread, peak + 12 * spread)
+    assert value == pytest.approx(np.sqrt(ridge / a) * np.exp(xi**2 / (2 * kappa**2 * a)), rel=1e-7)
+
+
+def test_lem_gaussian_mixture_in_two_dimensions():
+    xi, kappa, ridge = np.array([0.8, -0.5]), 0.7, 1.3
+    v = np.array([[1.0, 0.4], [0.4, 0.5]])
+    prior = multivariate_normal(np.zeros(2), np.eye(2) / (kappa**2 * ridge))
+
+    def integrand(first: float, second: float) -> float:
+        u = np.array([first, second])
+        return np.exp(u @ xi - kappa**2 / 2 * u @ v @ u) * prior.pdf(u)
+
+    a = ridge * np.eye(2) + v
+    wanted = np.sqrt(ridge**2 / np.linalg.det(a)) * np.exp(
+        xi @ np.linalg.solve(a, xi) / (2 * kappa**2)
+    )
+    assert dblquad(integrand, -9, 9, -9, 9, epsabs=1e-5)[0] == pytest.approx(wanted, rel=1e-4)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from recsys.stacked import Triangles, inner_products, matrix_times_rows, outer, quadratic_forms
+
+leading = pytest.mark.parametrize("lead", [(), (3,)])
+
+
+def symmetric(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    half = rng.standard_normal(shape)
+    return half + half.swapaxes(-1, -2)
+
+
+@leading
+@pytest.mark.parametrize("m", [1, 4])
+@pytest.mark.parametrize("shared", [True, False])
+def test_products_with_rows_are_those_of_loops(m: int, shared: bool, lead: tuple[int, ...]):
+    rng = np.random.default_rng(0)
+    matrices, vectors = rng.standard_normal((*lead, m, 2, 2)), rng.standard_normal((*lead, m, 2))
+    rows = rng.standard_normal((*lead, 2) if shared else (*lead, 4, 2))
+    count = m if shared else 4
+    images, numbers = matrix_times_rows(matrices, rows), inner_products(vectors, rows)
+    assert images.shape == (*lead, count, 2)
+    assert numbers.shape == (*lead, count)
+    for *world, a in np.ndindex(*lead, count):
+        x = rows[tuple(world)] if shared else rows[(*world, a)]
+        assert np.allclose(images[(*world, a)], matrices[(*world, a % m)] @ x, atol=1e-12)
+        assert numbers[(*world, a)] == pytest.approx(vectors[(*world, a % m)] @ x, abs=1e-12)
+
+
+@leading
+@pytest.mark.parametrize("m", [1, 4])
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_forms_are_those_of_loops_whether_rows_are_shared_or_not(
+    m: int, d: int, lead: tuple[int, ...]
+):
+    rng = np.random.default_rng(0)
+    matrices, rows = symmetric(rng, *lead, m, d, d), rng.standard_normal((*lead, 4, d))
+    each, shared = quadratic_forms(matrices, rows), Triangles(matrices).forms(rows[..., 0, :])
+    assert each.shape == (*lead, 4)
+    assert shared.shape == (*lead, m)
+    for *world, a in np.ndindex(*lead, 4):
+        M, x, first = matrices[(*world, a % m)], rows[(*world, a)], rows[(*world, 0)]
+        assert each[(*world, a)] == pytest.approx(x @ M @ x, abs=1e-12)
+        assert shared[(*world, a % m)] == pytest.approx(first @ M @ first, abs=1e-12)
+
+
+def test_triangles_are_a_copy_and_follow_one_matrix_in_each_world():
+    rng = np.random.default_rng(0)
+    matrices = symmetric(rng, 3, 4, 2, 2)
+    triangles, rows, at = (
+        Triangles(matrices),
+        rng.standard_normal((3, 2)),
+        (np.arange(3), [2, 0, 2]),
+    )
+    before = triangles.forms(rows)
+    matrices[at] = symmetric(rng, 3, 2, 2)
+    assert np.array_equal(triangles.forms(rows), before)
+    triangles[at] = matrices[at]
+    assert np.array_equal(triangles.forms(rows), Triangles(matrices).forms(rows))
+    assert (triangles.forms(rows) != before).sum() == 3
+
+
+def test_an_outer_product_holds_every_pair():
+    u, v = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])
+    assert outer(u, v).tolist() == [[[5, 6], [10, 12]], [[21, 24], [28, 32]]]
