@@ -12,7 +12,6 @@ Only inner products of gradients are left, and those follow from activations and
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from recsys.factors import Factors
 from recsys.gradient_memory import GradientMemory
@@ -26,15 +25,7 @@ class KernelMemory(GradientMemory):
     memory takes t²/2 + O(t √p) numbers. Faster than ``FullMemory`` until t is near p.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        ridge: float = 1.0,
-        scale: float = 1.0,
-        layers: slice = slice(None),
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        super().__init__(model, ridge, scale, layers, dtype)
+    def _start(self) -> None:
         where = (self.dtype, self.device)
         self.cholesky = GrowingCholesky(self.worlds, self.ridge, *where)
         self._played = GrowingRows(self.worlds, self._width(), *where)

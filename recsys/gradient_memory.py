@@ -63,6 +63,11 @@ class GradientMemory:
             raise ValueError(f"dtype: got {dtype}, expected torch.float32 or torch.float64")
         self.dtype, self.device = dtype, mlp.weights[0].device
         self.rounds = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Make the state of no rounds."""
+        raise NotImplementedError
 
     @property
     def n_parameters(self) -> int:
@@ -136,17 +141,9 @@ class FullMemory(GradientMemory):
     Z_inv : Tensor (..., p, p)
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        ridge: float = 1.0,
-        scale: float = 1.0,
-        layers: slice = slice(None),
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        super().__init__(model, ridge, scale, layers, dtype)
+    def _start(self) -> None:
         p = self.n_parameters
-        self.Z_inv = torch.zeros((*self.worlds, p, p), dtype=dtype, device=self.device)
+        self.Z_inv = torch.zeros((*self.worlds, p, p), dtype=self.dtype, device=self.device)
         self.Z_inv.diagonal(dim1=-2, dim2=-1).fill_(1.0 / self.ridge)
 
     def refill(self, factors: Factors) -> None:
@@ -191,16 +188,8 @@ class DiagonalMemory(GradientMemory):
     D holds the inverse diagonal in the shape of the layer's weights (``prop-diagonal-bonus``).
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        ridge: float = 1.0,
-        scale: float = 1.0,
-        layers: slice = slice(None),
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        super().__init__(model, ridge, scale, layers, dtype)
-        like = torch.empty(0, dtype=dtype, device=self.device)
+    def _start(self) -> None:
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
         self._z = [  # (..., h_l, h_{l-1} + 1): the last column is the bias
             like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
         ]

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from hypothesis import strategies as st
+from scipy import stats
 
 from recsys.policies import ScoringPolicy
 from recsys.simulator import Shop
@@ -19,9 +21,7 @@ from recsys.world import ShopConfig
 modest = settings(deadline=None, max_examples=60, derandomize=True, database=None)
 few = settings(deadline=None, max_examples=20, derandomize=True, database=None)
 
-torch.set_num_threads(
-    1
-)  # networks are tiny here, and threads of a busy machine wait for each other
+torch.set_num_threads(1)  # tiny networks: threads of a busy machine wait for each other
 
 NOT_NUMBERS = (True, "1", None, float("nan"), float("inf"), [1], 1j)
 
@@ -126,3 +126,54 @@ def rewards_by_hand(shop: Shop, arms: np.ndarray, start: int) -> list[float]:
         mu = shop.click_probability(visit.users, int(arm), start + i)
         out.append(1.0 if visit.uniforms < mu else 0.0)
     return out
+
+
+def refuses_bad_feedback(policy: object, worlds: int | None, no_arms: tuple[int, ...] = ()) -> None:
+    """Expect ``update`` of a policy on 3 features to refuse arms, rows and rewards that are none.
+
+    ``no_arms`` are numbers beyond the arms of the policy, where it has a number of arms.
+    """
+    lead = () if worlds is None else (worlds,)
+    arm, row, reward = np.full(lead, 2), np.ones((*lead, 3)), np.ones(lead)
+    for wrong in (-1, 1.0, True, np.nan, *no_arms):
+        with refuses("arm", policy):
+            policy.update(np.full(lead, wrong), row, reward)
+    for wrong in (None, "0", [1, 2, 3], [[0, 1]], 2 if worlds else [2]):
+        with refuses("arm", policy):
+            policy.update(wrong, row, reward)
+    for wrong in (np.nan, np.inf, -np.inf, 1e200):
+        values = np.where(np.arange(worlds or 1) == (worlds or 1) - 1, wrong, 1.0).reshape(lead)
+        with refuses("reward", policy):
+            policy.update(arm, row, values)
+        rows = row.copy()
+        rows[..., 2] = wrong
+        with refuses("context", policy):
+            policy.update(arm, rows, reward)
+    for wrong in (None, "1.0.0", [1.0, 1.0, 1.0], [[1.0, 1.0]]):
+        with refuses("reward", policy):
+            policy.update(arm, row, wrong)
+    for shape in ((), (2,), (4,), (5, 3), (0,)):
+        with refuses("context", policy):
+            policy.update(arm, np.ones((*lead, *shape)), reward)
+
+
+def states_what_it_shows(policy: object, mask: np.ndarray, n: int = 20_000) -> None:
+    """Expect a policy on 5 arms to show each as often as the probability that it states."""
+    rows = np.random.default_rng(3).standard_normal((5, 3))
+    stated = policy.probabilities(rows, mask)
+    counts = np.bincount(policy.select(np.tile(rows, (n, 1, 1)), mask), minlength=5)
+    assert stated.sum() == pytest.approx(1.0)
+    assert (counts[~mask] == stated[~mask]).all()
+    assert stats.chisquare(counts[mask], n * stated[mask]).pvalue > 1e-3
+
+
+def never_shows_what_is_off_sale(policy: object, data: st.DataObject, worlds: int | None) -> None:
+    """Expect a policy on 5 arms and 3 features to show only arms of a drawn mask."""
+    shape = () if worlds is None else (worlds,)
+    masks = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
+    mask = np.array([data.draw(masks) for _ in range(worlds or 1)]).reshape(*shape, 5)
+    rows = np.random.default_rng(3).standard_normal((*shape, 5, 3))
+    for _ in range(5):
+        arms = np.asarray(policy.select(rows, mask))
+        assert np.take_along_axis(mask, arms[..., None], axis=-1).all()
+    assert (policy.probabilities(rows, mask)[~mask] == 0).all()

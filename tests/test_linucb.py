@@ -19,7 +19,16 @@ from recsys.linucb import (
 )
 from recsys.policies import EpsilonGreedy, RandomPolicy
 from recsys.simulator import Shop
-from strategies import NOT_NUMBERS, few, refuses, small_shop, snapshot
+from strategies import (
+    NOT_NUMBERS,
+    few,
+    never_shows_what_is_off_sale,
+    refuses,
+    refuses_bad_feedback,
+    small_shop,
+    snapshot,
+    states_what_it_shows,
+)
 
 GAMMA, WINDOW = 0.9, 7  # short memories, so that a short stream leaves them
 
@@ -249,15 +258,7 @@ def test_arms_with_the_same_history_tie_and_the_policys_own_generator_decides():
 @few
 @given(data=st.data(), worlds=st.sampled_from([None, 3]))
 def test_an_arm_off_sale_is_never_shown(name: str, data: st.DataObject, worlds: int | None):
-    shape = () if worlds is None else (worlds,)
-    masks = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
-    mask = np.array([data.draw(masks) for _ in range(worlds or 1)]).reshape(*shape, 5)
-    policy = example(name, worlds)
-    rows = np.random.default_rng(3).standard_normal((*shape, 5, 3))
-    for _ in range(5):
-        arms = np.asarray(policy.select(rows, mask))
-        assert np.take_along_axis(mask, arms[..., None], axis=-1).all()
-    assert (policy.probabilities(rows, mask)[~mask] == 0).all()
+    never_shows_what_is_off_sale(example(name, worlds), data, worlds)
 
 
 def test_without_width_the_greedy_policy_is_left():
@@ -319,13 +320,7 @@ def test_drawing_scores_shows_arms_as_often_as_drawing_vectors():
 
 @pytest.mark.parametrize("mask", [np.ones(5, dtype=bool), np.array([1, 0, 1, 1, 0], dtype=bool)])
 def test_thompson_states_the_probability_of_what_it_shows(mask: np.ndarray):
-    policy, n = example("thompson", alpha=0.6), 20_000
-    rows = np.random.default_rng(3).standard_normal((5, 3))
-    stated = policy.probabilities(rows, mask)
-    counts = np.bincount(policy.select(np.tile(rows, (n, 1, 1)), mask), minlength=5)
-    assert stated.sum() == pytest.approx(1.0)
-    assert (counts[~mask] == stated[~mask]).all()
-    assert stats.chisquare(counts[mask], n * stated[mask]).pvalue > 1e-3
+    states_what_it_shows(example("thompson", alpha=0.6), mask)
 
 
 def test_two_arms_win_with_the_probability_of_a_difference_of_normals():
@@ -636,28 +631,8 @@ def test_bad_contexts_are_refused(name: str, worlds: int | None):
 @pytest.mark.parametrize("worlds", [None, 2])
 def test_bad_feedback_is_refused(name: str, worlds: int | None):
     policy, lead = example(name, worlds), () if worlds is None else (worlds,)
+    refuses_bad_feedback(policy, worlds, no_arms=(5, 10**6))
     arm, row, reward = np.full(lead, 2), np.ones((*lead, 3)), np.ones(lead)
-    for wrong in (-1, 5, 1.0, True, np.nan, 10**6):
-        values = np.full(lead, wrong)
-        with refuses("arm", policy):
-            policy.update(values, row, reward)
-    for wrong in (None, "0", [1, 2, 3], [[0, 1]], 2 if worlds else [2]):
-        with refuses("arm", policy):
-            policy.update(wrong, row, reward)
-    for wrong in (np.nan, np.inf, -np.inf, 1e200):
-        values = np.where(np.arange(worlds or 1) == (worlds or 1) - 1, wrong, 1.0).reshape(lead)
-        with refuses("reward", policy):
-            policy.update(arm, row, values)
-        rows = row.copy()
-        rows[..., 2] = wrong
-        with refuses("context", policy):
-            policy.update(arm, rows, reward)
-    for wrong in (None, "1.0.0", [1.0, 1.0, 1.0], [[1.0, 1.0]]):
-        with refuses("reward", policy):
-            policy.update(arm, row, wrong)
-    for shape in ((), (2,), (4,), (5, 3), (0,)):
-        with refuses("context", policy):
-            policy.update(arm, np.ones((*lead, *shape)), reward)
     policy.update(arm, 1e20 * row, reward)  # large, yet a number to reckon with
     assert np.isfinite(policy.ucb(np.ones((*lead, 5, 3)))).all()
 

@@ -5,7 +5,7 @@ from scipy import stats
 
 from recsys.neural_relatives import NeuralLinear, NeuralThompson
 from recsys.replay import Schedule
-from strategies import refuses
+from strategies import refuses, states_what_it_shows
 
 
 def taught(kind: type, rounds: int = 12, **settings: object) -> NeuralThompson | NeuralLinear:
@@ -35,13 +35,7 @@ def test_a_draw_has_the_stated_mean_and_variance(covariance: str):
 
 @pytest.mark.parametrize("mask", [np.ones(5, dtype=bool), np.array([1, 0, 1, 1, 0], dtype=bool)])
 def test_thompson_states_the_probability_of_what_it_shows(mask: np.ndarray):
-    policy, n = taught(NeuralThompson, alpha=0.6), 20_000
-    rows = np.random.default_rng(3).standard_normal((5, 3))
-    stated = policy.probabilities(rows, mask)
-    counts = np.bincount(policy.select(np.tile(rows, (n, 1, 1)), mask), minlength=5)
-    assert stated.sum() == pytest.approx(1.0)
-    assert (counts[~mask] == stated[~mask]).all()
-    assert stats.chisquare(counts[mask], n * stated[mask]).pvalue > 1e-3
+    states_what_it_shows(taught(NeuralThompson, alpha=0.6), mask)
 
 
 # ---------------------------------------------------------------------- Neural-Linear

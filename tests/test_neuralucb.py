@@ -20,7 +20,15 @@ from recsys.neuralucb import COVARIANCES, NeuralUCB
 from recsys.policies import EpsilonGreedy, RandomPolicy
 from recsys.replay import Schedule
 from recsys.simulator import Shop
-from strategies import NOT_NUMBERS, few, refuses, small_shop, snapshot
+from strategies import (
+    NOT_NUMBERS,
+    few,
+    never_shows_what_is_off_sale,
+    refuses,
+    refuses_bad_feedback,
+    small_shop,
+    snapshot,
+)
 
 NETWORK = {
     "init": "paper",
@@ -278,15 +286,7 @@ def test_the_largest_bound_is_shown(name: str):
 @few
 @given(data=st.data(), worlds=st.sampled_from([None, 3]))
 def test_an_arm_off_sale_is_never_shown(name: str, data: st.DataObject, worlds: int | None):
-    shape = () if worlds is None else (worlds,)
-    masks = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
-    mask = np.array([data.draw(masks) for _ in range(worlds or 1)]).reshape(*shape, 5)
-    policy = make(name, n_worlds=worlds)[0]
-    rows = np.random.default_rng(3).standard_normal((*shape, 5, 3))
-    for _ in range(3):
-        arms = np.asarray(policy.select(rows, mask))
-        assert np.take_along_axis(mask, arms[..., None], axis=-1).all()
-    assert (policy.probabilities(rows, mask)[~mask] == 0).all()
+    never_shows_what_is_off_sale(make(name, n_worlds=worlds)[0], data, worlds)
 
 
 def test_without_width_the_greedy_network_is_left_and_epsilon_greedy_goes_around_it():
@@ -479,29 +479,7 @@ def test_bad_contexts_are_refused(name: str, worlds: int | None):
 @every_policy
 @pytest.mark.parametrize("worlds", [None, 2])
 def test_bad_feedback_is_refused(name: str, worlds: int | None):
-    policy = teach(make(name, n_worlds=worlds)[0])
-    lead = () if worlds is None else (worlds,)
-    arm, row, reward = np.full(lead, 2), np.ones((*lead, 3)), np.ones(lead)
-    for wrong in (-1, 1.0, True, np.nan):
-        with refuses("arm", policy):
-            policy.update(np.full(lead, wrong), row, reward)
-    for wrong in (None, "0", [1, 2, 3], [[0, 1]], 2 if worlds else [2]):
-        with refuses("arm", policy):
-            policy.update(wrong, row, reward)
-    for wrong in (np.nan, np.inf, -np.inf, 1e200):
-        values = np.where(np.arange(worlds or 1) == (worlds or 1) - 1, wrong, 1.0).reshape(lead)
-        with refuses("reward", policy):
-            policy.update(arm, row, values)
-        rows = row.copy()
-        rows[..., 2] = wrong
-        with refuses("context", policy):
-            policy.update(arm, rows, reward)
-    for wrong in (None, "1.0.0", [1.0, 1.0, 1.0], [[1.0, 1.0]]):
-        with refuses("reward", policy):
-            policy.update(arm, row, wrong)
-    for shape in ((), (2,), (4,), (5, 3), (0,)):
-        with refuses("context", policy):
-            policy.update(arm, np.ones((*lead, *shape)), reward)
+    refuses_bad_feedback(teach(make(name, n_worlds=worlds)[0]), worlds)
 
 
 @every_policy
