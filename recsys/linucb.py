@@ -180,11 +180,16 @@ class LinearThompson(LinUCB):
         contexts = self._checked(contexts)
         mask = self._mask(contexts, available)
         mean, width = (np.broadcast_to(e, mask.shape) for e in self.memory.estimates(contexts))
-        chances = np.zeros(mask.shape)
-        for place in np.ndindex(mask.shape[:-1]):
-            on = mask[place]
-            chances[place][on] = chances_to_win(mean[place][on], self.alpha * width[place][on])
-        return chances
+        return chances_on_offer(mean, self.alpha * width, mask)
+
+
+def chances_on_offer(mean: np.ndarray, spread: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the probability (..., K) that each arm's draw is the largest of those on offer."""
+    chances = np.zeros(mask.shape)
+    for place in np.ndindex(mask.shape[:-1]):
+        on = mask[place]
+        chances[place][on] = chances_to_win(mean[place][on], spread[place][on])
+    return chances
 
 
 def chances_to_win(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:

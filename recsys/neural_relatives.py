@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from recsys import checks
 from recsys.factors import Factors, sweep
-from recsys.gradient_memory import FullMemory
-from recsys.linucb import chances_to_win
+from recsys.linucb import chances_on_offer
 from recsys.neuralucb import NeuralUCB
 
 
@@ -32,11 +31,7 @@ class NeuralThompson(NeuralUCB):
         contexts = self._checked(contexts)
         mask = self._mask(contexts, available)
         mean, width = self._estimates(contexts)
-        chances = np.zeros(mask.shape)
-        for place in np.ndindex(mask.shape[:-1]):
-            on = mask[place]
-            chances[place][on] = chances_to_win(mean[place][on], self.alpha * width[place][on])
-        return chances
+        return chances_on_offer(mean, self.alpha * width, mask)
 
 
 class NeuralLinear(NeuralUCB):
@@ -48,8 +43,8 @@ class NeuralLinear(NeuralUCB):
     a training φ has changed, so Z and θ̂ are computed again from all rounds, which the p×p form of a
     single layer can afford and the whole network's cannot.
 
-    Takes the parameters of ``NeuralUCB`` but ``covariance``, which is "full"; ``replay="all"`` and
-    ``gradient_at="before"`` in the schedule.
+    Takes the parameters of ``NeuralUCB``, those after ``ridge`` by keyword; ``covariance`` is "full",
+    ``replay="all"`` and ``gradient_at="before"`` in the schedule.
     """
 
     layers = slice(-1, None)
@@ -61,9 +56,6 @@ class NeuralLinear(NeuralUCB):
             raise ValueError(f"schedule: got {self.schedule}, expected all rounds and before")
         self.memory = self._new_memory()  # a greedy policy needs the regression as well
         self._regress()
-
-    def _new_memory(self) -> FullMemory:
-        return FullMemory(self.model, self.ridge, self.scale, self.layers)
 
     def _features(self, found: Factors) -> torch.Tensor:
         """Return φ (..., n, q) of rows."""

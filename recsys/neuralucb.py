@@ -157,8 +157,7 @@ class NeuralUCB(PersistentPolicy):
 
     def ucb(self, contexts: ArrayLike) -> np.ndarray:
         """Return the upper confidence bound (K,) of every arm; no chance is involved."""
-        mean, width = self.estimates(contexts)
-        return mean + self.alpha * width
+        return NeuralUCB.scores(self, self._checked(contexts))
 
     def estimates(self, contexts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return f(x; θ) and √(g·Z⁻¹·g / m), both (..., K); the width is 0 for alpha 0."""

@@ -93,9 +93,8 @@ def retrain(shop: Shop, train: Trainer, log: Log, days: int, visits_a_day: int, 
         Each night the newest ``window`` impressions are read, this policy's own among them.
     """
     days, window = checks.integer("days", days, 1), checks.integer("window", window, 1)
-    known, served = log, None
+    known = log
     for _ in range(days):
         policy, featurizer = train(known[-window:])
-        today = serve(shop, policy, featurizer, visits_a_day)
-        known, served = known + today, today if served is None else served + today
-    return served
+        known = known + serve(shop, policy, featurizer, visits_a_day)
+    return known[len(log) :]
