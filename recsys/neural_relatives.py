@@ -43,8 +43,8 @@ class NeuralLinear(NeuralUCB):
     a training φ has changed, so Z and θ̂ are computed again from all rounds, which the p×p form of a
     single layer can afford and the whole network's cannot.
 
-    Takes the parameters of ``NeuralUCB``, those after ``ridge`` by keyword; ``covariance`` is "full",
-    ``replay="all"`` and ``gradient_at="before"`` in the schedule.
+    Takes the parameters of ``NeuralUCB``, those after ``ridge`` by keyword; ``covariance`` is
+    "full", and the schedule has ``replay="all"`` and ``gradient_at="before"``.
     """
 
     layers = slice(-1, None)
