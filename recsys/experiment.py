@@ -19,6 +19,8 @@ from recsys.serving import CHUNK, choose, truth
 from recsys.simulator import Shop
 from recsys.world import ShopConfig
 
+CONTEXT_BYTES = 2**24  # of contexts that are made at a time: larger arrays leave the caches
+
 Contestant = Callable[[Shop, np.random.Generator], tuple[Policy, Featurizer]]
 
 
@@ -64,8 +66,9 @@ def run(
     shown, best, rewards = (np.empty((n, len(worlds))) for _ in range(3))
     if not policy.learns:
         arms[:, 0], _ = choose(shops, policy, makers[0], shops.visits(start, n))
-    for first in range(0, n, CHUNK):
-        size = min(CHUNK, n - first)
+    chunk = _visits_at_a_time(worlds, makers, start) if policy.learns else CHUNK
+    for first in range(0, n, chunk):
+        size = min(chunk, n - first)
         visits = [shop.visits(start + first, size) for shop in worlds]
         mu = np.stack([truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
         on_sale = np.stack([s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], 1)
@@ -80,6 +83,12 @@ def run(
         best[rows] = np.where(on_sale, mu, 0.0).max(axis=-1)
         rewards[rows] = uniforms < shown[rows]
     return Trace(*(a[:, 0] if single else a.T for a in (arms, rewards, shown, best)))
+
+
+def _visits_at_a_time(shops: list[Shop], makers: list[Featurizer], start: int) -> int:
+    """Return how many visits to all shops fit into ``CONTEXT_BYTES``: 1 to ``CHUNK``."""
+    one = sum(m(s.visits(start, 1)).nbytes for m, s in zip(makers, shops, strict=True))
+    return min(max(CONTEXT_BYTES // one, 1), CHUNK)
 
 
 def _learn(

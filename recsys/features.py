@@ -15,6 +15,8 @@ from recsys.simulator import Shop
 from recsys.streams import HORIZON
 from recsys.world import PRODUCT_FEATURES, USER_FEATURES
 
+CODE = 16  # numbers in a product's code
+
 
 class Featurizer:
     """Base of the featurizers: a context row per arm, one arm for each product id.
@@ -86,8 +88,30 @@ class JointFeatures(Featurizer):
     n_features = len(USER_FEATURES) + len(PRODUCT_FEATURES)
 
     def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        parts = (self.shop.users.features[users], self.shop.products.features[products])
-        return np.concatenate(parts, axis=-1)
+        rows = np.empty((*users.shape, self.n_features))
+        rows[..., : len(USER_FEATURES)] = self.shop.users.features[users]
+        rows[..., len(USER_FEATURES) :] = self._product_features()[products]
+        return rows
+
+    def _product_features(self) -> np.ndarray:
+        """Return what a row says of each product (n_products, ...)."""
+        return self.shop.products.features
+
+
+class CodedFeatures(JointFeatures):
+    """Rows (user features, product features, the product's code): who a product is, in few numbers.
+
+    Without a code two products of one category and one price are the same. A code is ``CODE``
+    random signs over √``CODE``, in the manner of feature hashing (Weinberger et al. 2009): of
+    length 1, nearly orthogonal to other codes, fixed for each id, and as long for a thousand
+    products as for fifty.
+    """
+
+    n_features = JointFeatures.n_features + CODE
+
+    def _product_features(self) -> np.ndarray:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (self.shop.n_products, CODE))
+        return np.concatenate([self.shop.products.features, signs / np.sqrt(CODE)], axis=1)
 
 
 class Truth(Featurizer):

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys import experiment
 from recsys.experiment import read_logs, replicate, run
 from recsys.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
 from recsys.policies import EpsilonGreedy, MostPopular, Oracle, RandomPolicy, ScoringPolicy
+from recsys.records import Trace
 from recsys.serving import CHUNK
 from recsys.simulator import Shop
 from recsys.world import ShopConfig
@@ -119,6 +121,25 @@ def test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_pl
         assert arm == trace.arms[i]
         assert np.array_equal(row, seen[trace.arms[i]])
         assert reward == expected[i]
+
+
+@pytest.mark.parametrize("bytes_", [1, 10_000])
+def test_how_many_contexts_are_made_at_a_time_changes_nothing(
+    bytes_: int, monkeypatch: pytest.MonkeyPatch
+):
+    shops = [small_shop(4), small_shop(5)]
+    for shop in shops:
+        shop.churn(at=20, n_products=2)
+    views = [JointFeatures(shop) for shop in shops]
+
+    def play() -> Trace:
+        return run(shops, Adaptive(shops[0].n_products, n_worlds=2), views, 10, 90)
+
+    together = play()
+    monkeypatch.setattr(experiment, "CONTEXT_BYTES", bytes_)
+    apart = play()
+    for field in ("arms", "rewards", "mu", "best"):
+        assert np.array_equal(getattr(apart, field), getattr(together, field))
 
 
 def test_a_shared_row_is_handed_to_select_and_update_as_it_is():

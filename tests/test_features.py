@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.features import (
+    CODE,
+    CodedFeatures,
     Featurizer,
     Identifiers,
     JointFeatures,
@@ -12,11 +14,11 @@ from recsys.features import (
     Truth,
 )
 from recsys.simulator import Shop
-from recsys.world import PRODUCT_FEATURES, USER_FEATURES
+from recsys.world import PRODUCT_FEATURES, USER_FEATURES, ShopConfig
 from strategies import modest, refuses, small_shop
 
-ALL = (Identifiers, ObservedFeatures, JointFeatures, Truth, SharedUserFeatures)
-OBSERVABLE = (Identifiers, ObservedFeatures, JointFeatures, SharedUserFeatures)
+OBSERVABLE = (Identifiers, ObservedFeatures, JointFeatures, CodedFeatures, SharedUserFeatures)
+ALL = (*OBSERVABLE, Truth)
 
 
 def expected_row(
@@ -24,7 +26,9 @@ def expected_row(
 ) -> list[float]:
     """Return what one context row should hold, written out for one pair."""
     who, what = list(shop.users.features[user]), list(shop.products.features[product])
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (product + 1, 16))[product]
     return {
+        CodedFeatures: [*who, *what, *(signs / 4.0)],
         Identifiers: [float(user), float(product)],
         ObservedFeatures: [float(product), *who],
         JointFeatures: [*who, *what],
@@ -82,6 +86,21 @@ def test_contexts_have_a_row_for_products_that_enter_later(kind: type[Featurizer
     assert kind is SharedUserFeatures or contexts.shape[1] == 8
 
 
+def test_codes_have_length_one_tell_products_apart_and_stay_when_others_enter():
+    shop = Shop(ShopConfig(n_products=800), 3)
+    t = np.array(0)
+    codes = CodedFeatures(shop).rows(0, np.arange(800), t)[:, -CODE:]
+    products = codes @ codes.T
+    assert np.allclose(np.diag(products), 1.0)
+    assert len(np.unique(codes, axis=0)) > 790  # 2^16 codes: a few pairs may meet
+    others = products[~np.eye(800, dtype=bool)]
+    assert abs(others.mean()) < 0.01
+    assert abs(others.std() - 1 / np.sqrt(CODE)) < 0.01
+    assert np.array_equal(
+        CodedFeatures(small_shop()).rows(0, np.arange(12), t)[:, -CODE:], codes[:12]
+    )
+
+
 def test_rows_have_the_documented_columns_ids_first():
     shop = small_shop()
     m, d = len(USER_FEATURES), len(PRODUCT_FEATURES)
@@ -89,6 +108,7 @@ def test_rows_have_the_documented_columns_ids_first():
         Identifiers: ((60, 12), 0),
         ObservedFeatures: ((12,), m),
         JointFeatures: ((), m + d),
+        CodedFeatures: ((), m + d + 16),
         Truth: ((), 1),
         SharedUserFeatures: ((), m),
     }
