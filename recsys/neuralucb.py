@@ -182,7 +182,8 @@ class NeuralUCB(PersistentPolicy):
         """Return the factors of rows (..., n, d) that are already checked."""
         like = self._mlp.weights[0]
         rows = np.ascontiguousarray(rows)  # torch takes no rows that run backwards
-        return sweep(self._mlp, torch.tensor(rows, dtype=like.dtype, device=like.device))
+        with torch.no_grad():  # the model is public: its parameters may be tracked again
+            return sweep(self._mlp, torch.tensor(rows, dtype=like.dtype, device=like.device))
 
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores and the squared widths (..., n) of rows (..., n, d)."""

@@ -255,6 +255,16 @@ def test_any_number_of_arms_comes_and_goes(name: str):
         fixed.select(np.ones((6, 3)))
 
 
+def test_a_model_whose_parameters_are_tracked_again_serves_and_learns():
+    policy, plain = teach(make()[0]), teach(make()[0])
+    policy.model.requires_grad_(True)  # as whoever takes gradients of it by autograd does
+    rows = np.random.default_rng(0).standard_normal((4, policy.n_features))
+    assert np.array_equal(policy.ucb(rows), plain.ucb(rows))
+    for either in (policy, plain):
+        either.update(0, rows[0], 1.0)
+    assert np.array_equal(policy.ucb(rows), plain.ucb(rows))
+
+
 @every_policy
 def test_rows_may_be_views(name: str):
     policy, X = teach(make(name)[0]), np.random.default_rng(3).standard_normal((5, 3))
