@@ -88,9 +88,10 @@ class JointFeatures(Featurizer):
     n_features = len(USER_FEATURES) + len(PRODUCT_FEATURES)
 
     def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-        rows = np.empty((*users.shape, self.n_features))
-        rows[..., : len(USER_FEATURES)] = self.shop.users.features[users]
-        rows[..., len(USER_FEATURES) :] = self._product_features()[products]
+        table, n = self._product_features(), len(USER_FEATURES)
+        rows = np.empty((*users.shape, n + table.shape[1]))
+        rows[..., :n] = self.shop.users.features[users]
+        rows[..., n:] = table[products]
         return rows
 
     def _product_features(self) -> np.ndarray:

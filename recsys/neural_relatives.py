@@ -77,6 +77,15 @@ class NeuralLinear(NeuralUCB):
         mean = (self._features(found) @ self.theta[..., None])[..., 0]
         return mean.cpu().numpy(), self.memory.bonus(found).cpu().numpy()
 
+    def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
+        """Learn at once from rounds that somebody else chose, as ``NeuralUCB.read`` does."""
+        known = self.rounds
+        try:
+            super().read(contexts, rewards, steps)
+        finally:
+            if self.rounds > known:  # also where the training diverged
+                self._regress()
+
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         known = self.rounds
         try:

@@ -210,6 +210,31 @@ class NeuralUCB(PersistentPolicy):
             if not before:
                 self._remember(self._factors(row))
 
+    def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
+        """Learn at once from rounds that somebody else chose, such as a shop's log.
+
+        The network is trained for ``steps`` steps on these rounds and all before them; then their
+        gradients, at the parameters that were found, enter Z. ``contexts`` are the rows (..., n, d)
+        that were shown, ``rewards`` are (..., n). Errors are those of ``update``.
+        """
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        n = contexts.shape[-2] if contexts.ndim > 1 else 0
+        expected = (*self._worlds, n, self.n_features)
+        if n < 1 or contexts.shape != expected:
+            expected = (*self._worlds, "n", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
+        steps = checks.integer("steps", steps, 1)
+        parts = [contexts[..., part, :] for part in chunks(n, ARMS)]
+        inputs = torch.cat([self._factors(rows).activations[0] for rows in parts], dim=-2)
+        self.replay.add(inputs, torch.as_tensor(rewards, dtype=inputs.dtype, device=inputs.device))
+        self.rounds += n
+        try:
+            self.replay.train(self.model, steps)
+        finally:
+            for rows in parts:
+                self._remember(self._factors(rows))
+
     def _remember(self, found: Factors) -> None:
         """Add the gradient of the row played to Z."""
         if self.memory is not None:

@@ -144,8 +144,8 @@ class Replay:
         self.add(rows.to(where), rewards[..., 0].to(where))
         self.batches, self.steps = batches, steps
 
-    def train(self, model: nn.Module) -> None:
-        """Train the network in place, as the schedule says.
+    def train(self, model: nn.Module, steps: int | None = None) -> None:
+        """Train the network in place, as the schedule says; ``steps`` overrides its number.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Replay:
         with torch.no_grad():
             if plan.restart:
                 self._start_again(values)
-            for _ in range(plan.steps):
+            for _ in range(plan.steps if steps is None else steps):
                 rows, rewards, share = self._batch()
                 gradients = objective_gradient(mlp, rows, rewards, centre, weight / share, pull)
                 if plan.optimiser == "adam":

@@ -99,3 +99,15 @@ def test_a_training_that_diverges_keeps_the_regression_in_step():
     for row in rows:
         other.update(0, row, 1.0)
     assert np.allclose(policy.ucb(np.eye(3)), other.ucb(np.eye(3)), rtol=0, atol=1e-12)
+
+
+def test_neural_linear_reads_a_log_as_if_it_had_waited_with_its_training():
+    rng = np.random.default_rng(4)
+    rows, rewards = rng.standard_normal((9, 3)), rng.random(9)
+    plan = Schedule(steps=7, first=9, every=1_000)
+    at_once, by_rounds = (NeuralLinear(3, (6,), 0.5, 0.3, schedule=plan) for _ in range(2))
+    at_once.read(rows, rewards, 7)
+    for row, reward in zip(rows, rewards, strict=True):
+        by_rounds.update(0, row, reward)
+    new = rng.standard_normal((5, 3))
+    assert np.allclose(at_once.ucb(new), by_rounds.ucb(new), rtol=1e-9, atol=1e-12)

@@ -14,6 +14,7 @@ from recsys.dual_memory import KernelMemory
 from recsys.experiment import run
 from recsys.features import JointFeatures
 from recsys.gradient_memory import DiagonalMemory, FullMemory
+from recsys.gradients import exploration_bonus
 from recsys.linucb import SharedLinUCB
 from recsys.neural_relatives import NeuralLinear, NeuralThompson
 from recsys.neuralucb import COVARIANCES, NeuralUCB
@@ -533,3 +534,75 @@ def test_a_training_that_diverges_keeps_the_round_and_the_network():
 
 def test_every_policy_here_learns():
     assert all(maker(2).learns is True for maker in MAKERS.values())
+
+
+# ---------------------------------------------------------------------- somebody else's rounds
+
+
+def log_of(n: int, *worlds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows (..., n, 3) and rewards (..., n)."""
+    rng = np.random.default_rng(5)
+    return rng.standard_normal((*worlds, n, 3)), rng.random((*worlds, n))
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("chunk", [4, 1_024])
+def test_reading_trains_on_all_rounds_and_adds_their_gradients_afterwards(
+    covariance: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(neuralucb, "ARMS", chunk)
+    rows, rewards = log_of(9)
+    plan = Schedule(steps=7, first=9, every=1_000)
+    policy = NeuralUCB(3, (6,), 0.7, 0.3, covariance, schedule=plan)
+    policy.read(rows, rewards, 7)
+    by_rounds = NeuralUCB(3, (6,), 0.7, 0.3, covariance, schedule=plan)
+    for row, reward in zip(rows, rewards, strict=True):
+        by_rounds.update(0, row, reward)
+    for value, expected in zip(
+        policy.model.parameters(), by_rounds.model.parameters(), strict=True
+    ):
+        assert torch.allclose(value, expected, rtol=1e-9, atol=1e-12)
+    form = {"dual": "kernel"}.get(covariance, covariance)
+    X = np.random.default_rng(6).standard_normal((5, 3))
+    squared = exploration_bonus(policy.model, X, rows, form, 0.3, 1 / 6)
+    assert np.allclose(policy.estimates(X)[1], squared.sqrt().numpy(), rtol=1e-9, atol=1e-12)
+    assert not np.allclose(policy.estimates(X)[1], by_rounds.estimates(X)[1], rtol=1e-3)
+    assert policy.rounds == policy.replay.n == policy.memory.rounds == 9
+
+
+def test_reading_in_many_worlds_is_reading_in_each():
+    rows, rewards = log_of(12, 2)
+    plan = Schedule(steps=3, batch_size=5)
+    both = NeuralUCB(3, (6,), covariance="diagonal", n_worlds=2, schedule=plan)
+    both.read(rows, rewards, 20)
+    X = np.random.default_rng(6).standard_normal((2, 4, 3))
+    for s in range(2):
+        one = NeuralUCB(3, (6,), covariance="diagonal", seed=s, schedule=plan)
+        one.read(rows[s], rewards[s], 20)
+        assert np.allclose(one.ucb(X[s]), both.ucb(X)[s], rtol=1e-9, atol=1e-12)
+        one.update(0, X[s, 0], 1.0)  # and life goes on
+        assert one.rounds == 13
+
+
+def test_a_log_that_cannot_be_read_is_refused():
+    rows, rewards = log_of(4)
+    policy = NeuralUCB(3, (6,))
+    bad = rows.copy()
+    bad[2, 1] = np.nan
+    for wrong in (bad, rows[0], rows[:, :2], rows[:0], rows[None]):
+        with refuses("contexts", policy):
+            policy.read(wrong, rewards, 5)
+    for wrong in (rewards[:3], rewards[:, None], [1.0, 2.0, 3.0, np.inf]):
+        with refuses("rewards", policy):
+            policy.read(rows, wrong, 5)
+    with refuses("steps", policy):
+        policy.read(rows, rewards, 0)
+
+
+def test_a_log_on_which_training_diverges_is_kept_and_the_network_as_it_was():
+    policy = NeuralUCB(3, (6,), schedule=Schedule(step="constant", learning_rate=100.0))
+    before = [value.clone() for value in policy.model.parameters()]
+    with pytest.raises(ValueError, match="diverged"):
+        policy.read(*log_of(6), 500)
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.model.parameters(), strict=True))
+    assert policy.rounds == policy.replay.n == policy.memory.rounds == 6

@@ -29,9 +29,12 @@ from recsys.features import Identifiers, ObservedFeatures, Truth
 from recsys.gradient_memory import DiagonalMemory, FullMemory
 from recsys.gradients import per_arm_gradients
 from recsys.growing import GrowingCholesky
+from recsys.linucb import SharedLinUCB
 from recsys.logistic import LogisticPolicy
 from recsys.mlp import Scale
+from recsys.neuralucb import NeuralUCB
 from recsys.policies import MostPopular, Oracle, RandomPolicy
+from recsys.replay import Schedule
 from recsys.score_network import score_network
 from recsys.simulator import Shop
 from recsys.training import Training, train
@@ -649,15 +652,171 @@ def test_prop_shock_memory_window(mu: tuple, w: int, extra: int):
         assert _first(np.array(means) < c) == _smallest_above(when)
 
 
-# ------------------------------------------------ chapter 3
+# ------------------------------------------------ chapter 3: the network near its start
 
 
-def _network(rng: np.random.Generator, depth: int, nu: float = 1.0) -> torch.nn.Sequential:
+def _score(matrices: list[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, list]:
+    """Return √m W_L φ(... φ(W_1 x)) and the inputs of the hidden units, layer by layer."""
+    inputs = []
+    for W in matrices[:-1]:
+        inputs.append(W @ x)
+        x = inputs[-1].relu()
+    return matrices[-1].shape[1] ** 0.5 * (matrices[-1] @ x)[0], inputs
+
+
+def _remainder(matrices: list, changes: list, x: torch.Tensor) -> tuple[float, list, list]:
+    """Return what the linear model misses, by autograd, and the units' inputs before and after."""
+    matrices = [W.clone().requires_grad_() for W in matrices]
+    before, inputs = _score(matrices, x)
+    gradient = torch.autograd.grad(before, matrices)
+    linear = sum((g * change).sum() for g, change in zip(gradient, changes, strict=True))
+    after, moved = _score([W + change for W, change in zip(matrices, changes, strict=True)], x)
+    return (after - before - linear).item(), inputs, moved
+
+
+def _network(seed: int, n_layers: int, m: int) -> tuple[list, list, torch.Tensor]:
+    """Return matrices and directions of unit length in total, and a row; m in every layer."""
+    rng = np.random.default_rng(seed)
+    shapes = [(m, 3), *[(m, m)] * (n_layers - 2), (1, m)]
+    draw = [[torch.from_numpy(rng.normal(size=s)) / m**0.5 for s in shapes] for _ in range(2)]
+    length = sum((change**2).sum() for change in draw[1]).sqrt()
+    return draw[0], [change / length for change in draw[1]], torch.from_numpy(rng.normal(size=3))
+
+
+def _same(inputs: list, moved: list) -> bool:
+    return all(((a > 0) == (b > 0)).all() for a, b in zip(inputs, moved, strict=True))
+
+
+def _product_bound(stretch: list[float], sizes: list[float]) -> float:
+    """Return the bracket of part 1."""
+    both = [b + s for b, s in zip(stretch, sizes, strict=True)]
+    single = [s * np.prod(stretch[:i] + stretch[i + 1 :]) for i, s in enumerate(sizes)]
+    return np.prod(both) - np.prod(stretch) - sum(single)
+
+
+@given(seeds, st.integers(2, 4), st.sampled_from([1, 4, 9]))
+def test_lem_linearisation_where_no_unit_switches(seed: int, n_layers: int, m: int):
+    matrices, directions, x = _network(seed, n_layers, m)
+    size = 1.0
+    while True:
+        changes = [size * change for change in directions]
+        rest, inputs, moved = _remainder(matrices, changes, x)
+        if _same(inputs, moved):
+            break
+        size /= 2
+    stretch = [torch.linalg.matrix_norm(W, 2).item() for W in matrices]
+    bound = _product_bound(stretch, [change.norm().item() for change in changes])
+    assert abs(rest) <= m**0.5 * x.norm().item() * bound + 1e-12
+
+
+@given(seeds, st.integers(2, 4))
+def test_lem_linearisation_is_attained_by_positive_numbers(seed: int, n_layers: int):
+    drawn = np.random.default_rng(seed).uniform(0.1, 1, (2, n_layers))
+    matrices, changes = ([torch.tensor([[v]], dtype=torch.float64) for v in d] for d in drawn)
+    rest, *_ = _remainder(matrices, changes, torch.tensor([2.0], dtype=torch.float64))
+    assert rest == pytest.approx(2 * _product_bound(*map(list, drawn)), rel=1e-9, abs=1e-12)
+
+
+@given(seeds, st.integers(1, 12), st.floats(0.01, 30))
+def test_lem_linearisation_where_units_switch(seed: int, m: int, tau: float):
+    matrices, directions, x = _network(seed, 2, m)
+    x = x / x.norm()
+    changes = [tau / m**0.5 * change for change in directions]
+    rest, (z,), (moved,) = _remainder(matrices, changes, x)
+    w, zeta, switched = matrices[1][0], changes[0] @ x, (z > 0) != (moved > 0)
+    by_unit = (changes[1].norm() * zeta.norm() + (w.abs() * zeta.abs())[switched].sum()).item()
+    assert abs(rest) <= m**0.5 * by_unit + 1e-12
+    by_width = tau**2 / (2 * m**0.5) + tau * (w[switched] ** 2).sum().sqrt().item()
+    assert m**0.5 * by_unit <= by_width + 1e-12
+
+
+def test_lem_linearisation_a_switch_costs_its_change():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    for start, change in ((1e-9, -1.0), (-1e-9, 1.0)):
+        changes = [change * one, 0 * one]
+        rest, *_ = _remainder([start * one, one], changes, one[0])
+        assert rest == pytest.approx(1.0, rel=1e-8)  # |w| |ζ|, though no product of changes
+
+
+@given(seeds, st.floats(0.1, 3), st.integers(1, 12))
+def test_prop_gradient_linucb_minimiser_and_width(seed: int, ridge: float, n: int):
+    m, rng = 4, np.random.default_rng(seed)
+    agent = NeuralUCB(2, (m,), 1.0, ridge, seed=seed, schedule=Schedule(first=10**6))
+    rows, rewards, new = rng.normal(size=(n, 2)), rng.random(n), rng.normal(size=(5, 2))
+    values = [value.detach().clone().requires_grad_() for value in agent.model.parameters()]
+
+    def gradient(row: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(row / np.linalg.norm(row))
+        score, _ = _score(values, torch.cat([x, x]) / 2**0.5)
+        parts = torch.autograd.grad(score, values)
+        return torch.cat([part.flatten() for part in parts]).numpy()
+
+    G, other = (np.stack([gradient(row) for row in part]) for part in (rows, new))
+    p = G.shape[1]
+    # the objective as a sum of squares in θ - θ₀: rows G, then √(mλ) I
+    stacked = np.concatenate([G, np.sqrt(m * ridge) * np.eye(p)])
+    step = np.linalg.lstsq(stacked, np.concatenate([rewards, np.zeros(p)]), rcond=None)[0]
+    linear = SharedLinUCB(5, p, 1.0, ridge)
+    for i in range(n):
+        linear.update(0, G[i] / np.sqrt(m), rewards[i])
+        agent.update(0, rows[i], rewards[i])
+    u = other / np.sqrt(m)
+    np.testing.assert_allclose(u @ linear.theta, other @ step, atol=1e-8)
+    width = np.sqrt(np.einsum("kp,pq,kq->k", u, linear.A_inv, u))
+    np.testing.assert_allclose(agent.estimates(new)[1], width, atol=1e-8)
+    np.testing.assert_allclose(linear.ucb(u) - u @ linear.theta, width, atol=1e-8)
+
+
+def _neural_bound(n: int, log_det: float, ridge: float, m_bound: float, kappa: float) -> float:
+    """The right-hand side with the training finished and δ = 0.1; log_det is log det(I + H/λ)."""
+    inner = kappa * np.sqrt(log_det + 2 - 2 * np.log(0.1)) + 2 * np.sqrt(ridge) * m_bound
+    return 3 * np.sqrt(n) * np.sqrt(log_det + 2) * inner + 1
+
+
+def test_thm_neuralucb_regret_stays_under_a_bound_that_bites():
+    # Two rows at a right angle, the same in every round, so H is singular: M from one of each.
+    n, m, ridge, noise = 2_500, 32, 1.0, 0.05
+    rows, h, rng = np.eye(2), np.array([0.0, 1.0]), np.random.default_rng(0)
+    plan = Schedule(steps=60, every=100)
+    agent = NeuralUCB(2, (m,), 1.0, ridge, schedule=plan, rng=rng)
+    at = factors(agent.model, rows)
+    H = (at.kernel(at) / m).numpy()
+    eigenvalues = np.linalg.eigvalsh(H)
+    log_det = np.log1p(n * eigenvalues / ridge).sum()  # every row n times
+    m_bound = max(1.0, np.sqrt(2 * h @ np.linalg.solve(H, h)))
+    bound = _neural_bound(n, log_det, ridge, m_bound, noise)
+    regret = 0.0
+    for _ in range(n):
+        arm = int(agent.select(rows))
+        regret += h.max() - h[arm]
+        agent.update(arm, rows[arm], h[arm] + noise * rng.standard_normal())
+    assert regret <= bound
+    assert bound < 0.9 * n  # what the worst policy loses
+
+
+@given(seeds, st.integers(1, 30), st.floats(0.01, 10))
+def test_thm_neuralucb_regret_effective_dimension_two_ways(seed: int, n: int, ridge: float):
+    net = score_network(3, (8,), seed=seed)
+    at = factors(net, np.random.default_rng(seed).normal(size=(n, 3)))
+    G = at.gradients().numpy() / np.sqrt(8)
+    H = (at.kernel(at) / 8).numpy()
+    log_det = np.linalg.slogdet(np.eye(n) + H / ridge)[1]
+    other_way = np.linalg.slogdet(np.eye(G.shape[1]) + G.T @ G / ridge)[1]
+    assert log_det == pytest.approx(other_way, rel=1e-7, abs=1e-9)
+    # no more directions than rows, nor than numbers that the mirrored halves leave different
+    rank = min(n, 4 * (3 + 1))
+    assert log_det <= rank * np.log1p(np.trace(H) / (rank * ridge)) + 1e-7
+
+
+# ------------------------------------------------ chapter 3: gradients of all arms, and the bonus
+
+
+def _scaled_mlp(rng: np.random.Generator, depth: int, nu: float = 1.0) -> torch.nn.Sequential:
     """An MLP with random widths, some biases and the output factor nu."""
     return torch.nn.Sequential(*random_mlp(rng, depth), Scale(nu))
 
 
-def _rows(rng: np.random.Generator, n: int, model: torch.nn.Sequential) -> torch.Tensor:
+def _rows_for(rng: np.random.Generator, n: int, model: torch.nn.Sequential) -> torch.Tensor:
     """Rows (n, h_0) for a network."""
     return torch.from_numpy(rng.standard_normal((n, model[0].in_features)))
 
@@ -703,8 +862,8 @@ def test_prop_sum_loses_gradients_whatever_the_weights_of_too_few_passes(
 
 def test_prop_sum_loses_gradients_as_many_passes_as_arms_recover_them():
     rng = np.random.default_rng(0)
-    model = _network(rng, 3)
-    rows, u = _rows(rng, 4, model), torch.from_numpy(rng.standard_normal((4, 4)))
+    model = _scaled_mlp(rng, 3)
+    rows, u = _rows_for(rng, 4, model), torch.from_numpy(rng.standard_normal((4, 4)))
     gradients = plain_gradients(model, rows)
     assert torch.allclose(torch.linalg.solve(u, u @ gradients), gradients, atol=1e-10)
 
@@ -727,8 +886,8 @@ def test_prop_sum_loses_gradients_turning_two_unit_rows_about_their_sum():
 @given(seeds, st.integers(1, 4), st.floats(0.1, 9))
 def test_prop_mlp_gradient_is_that_of_autograd(seed: int, depth: int, nu: float):
     rng = np.random.default_rng(seed)
-    model = _network(rng, depth, nu)
-    x = _rows(rng, 1, model)
+    model = _scaled_mlp(rng, depth, nu)
+    x = _rows_for(rng, 1, model)
     layers = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
     a, inputs, outputs = x[0], [], []
     for layer in layers:  # the forward pass as the proposition writes it, with z_l to ask about
@@ -785,8 +944,8 @@ def test_prop_mlp_gradient_at_a_kink_is_that_of_pytorch():
 @given(seeds, st.integers(1, 4), st.integers(1, 9))
 def test_prop_batched_jacobian_is_a_row_wise_khatri_rao_product(seed: int, depth: int, k: int):
     rng = np.random.default_rng(seed)
-    model = _network(rng, depth, 3.0)
-    rows = _rows(rng, k, model)
+    model = _scaled_mlp(rng, depth, 3.0)
+    rows = _rows_for(rng, k, model)
     expected, batch = plain_gradients(model, rows), factors(model, rows)
     blocks = []
     for a, delta, biased in batch.layers():
@@ -855,12 +1014,12 @@ def test_prop_dual_bonus_equals_the_quadratic_form(
     seed: int, t: int, ridge: float, c: float, kernel: bool
 ):
     rng = np.random.default_rng(seed)
-    model = _network(rng, int(rng.integers(1, 4)), 1.5)
+    model = _scaled_mlp(rng, int(rng.integers(1, 4)), 1.5)
     memory = (KernelMemory if kernel else DualMemory)(model, ridge, c)
-    arms = _rows(rng, 6, model)
+    arms = _rows_for(rng, 6, model)
     played = np.zeros((0, memory.n_parameters))
     for _ in range(t):  # the network changes between the rounds
-        row = _rows(rng, 1, model)
+        row = _rows_for(rng, 1, model)
         memory.add(factors(model, row))
         played = np.vstack([played, plain_gradients(model, row).numpy()])
         with torch.no_grad():
@@ -886,12 +1045,12 @@ def test_prop_dual_bonus_by_hand_needs_c_twice():
 
 @given(seeds, st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
 def test_prop_layerwise_kernel_equals_inner_products(seed: int, depth: int, k: int, t: int):
-    one, two = (_network(np.random.default_rng(seed), depth, nu) for nu in (1.0, 2.5))
+    one, two = (_scaled_mlp(np.random.default_rng(seed), depth, nu) for nu in (1.0, 2.5))
     rng = np.random.default_rng(seed + 1)
     with torch.no_grad():
         for value in two.parameters():  # the same shape, other parameters
             value.copy_(torch.from_numpy(rng.standard_normal(value.shape)))
-    x, y = _rows(rng, k, one), _rows(rng, t, two)
+    x, y = _rows_for(rng, k, one), _rows_for(rng, t, two)
     first, second = plain_gradients(one, x), plain_gradients(two, y)
     kernel = factors(one, x).kernel(factors(two, y))
     assert torch.allclose(kernel, first @ second.T, rtol=1e-8, atol=1e-9)
@@ -941,9 +1100,9 @@ def test_prop_diagonal_bonus_equals_squared_gradients(
     seed: int, depth: int, n: int, ridge: float, c: float
 ):
     rng = np.random.default_rng(seed)
-    model = _network(rng, depth, 1.5)
+    model = _scaled_mlp(rng, depth, 1.5)
     memory = DiagonalMemory(model, ridge, c)
-    played, arms = _rows(rng, n, model), _rows(rng, 4, model)
+    played, arms = _rows_for(rng, n, model), _rows_for(rng, 4, model)
     memory.add(factors(model, played))
     zeta = np.full(memory.n_parameters, ridge)
     if n:
