@@ -405,6 +405,24 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
+        name="a-logs-gradients-taken-before-the-training-on-it",
+        file="neuralucb.py",
+        before="""        try:
+            self.replay.train(self.model, steps)
+        finally:
+            for rows in parts:
+                self._remember(self._factors(rows))
+""",
+        after="""        for rows in parts:
+            self._remember(self._factors(rows))
+        self.replay.train(self.model, steps)
+""",
+        killed_by=(
+            "tests/test_neuralucb.py::"
+            "test_reading_trains_on_all_rounds_and_adds_their_gradients_afterwards"
+        ),
+    ),
+    Mutant(
         name="one-layers-bias-left-out-of-the-kernel",
         file="factors.py",
         before="if biased:\n                inner += 1.0",
