@@ -1,5 +1,6 @@
 """Numerical twins of the numbered results: each test carries the label of the result it tries."""
 
+import copy
 from collections.abc import Iterator
 from itertools import product
 
@@ -26,12 +27,14 @@ from recsys.factors import factors
 from recsys.features import Identifiers, ObservedFeatures, Truth
 from recsys.linucb import SharedLinUCB
 from recsys.logistic import LogisticPolicy
+from recsys.mlp import Scale
 from recsys.neuralucb import NeuralUCB
 from recsys.policies import MostPopular, Oracle, RandomPolicy
 from recsys.replay import Schedule
 from recsys.score_network import score_network
 from recsys.simulator import Shop
 from recsys.training import Training, train
+from strategies import plain_gradients, random_mlp
 
 probability = st.floats(0.0, 1.0)
 inner = st.floats(1e-6, 1 - 1e-6)
@@ -731,6 +734,58 @@ def test_lem_linearisation_a_switch_costs_its_change():
         assert rest == pytest.approx(1.0, rel=1e-8)  # |w| |ζ|, though no product of changes
 
 
+def _random_start_bounds(m: int, tau: float) -> tuple[float, float]:
+    """The bounds of part 4 on the expectation: any change; one with no |ζᵢ| above τ/m."""
+    largest = tau**2 / (2 * m**0.5) + 3.1 * tau ** (4 / 3) * (np.log(m) / m) ** (1 / 6)
+    return largest, (1 / 2 + 2 / np.pi) * tau**2 / m**0.5
+
+
+@pytest.mark.parametrize("m", [16, 256, 4_096])
+@pytest.mark.parametrize("tau", [0.3, 1.0, 3.0])
+def test_lem_linearisation_at_a_random_start_whatever_the_change(m: int, tau: float):
+    # Changes that look at the start: across the kinks of the units nearest to theirs, or spread.
+    worst, spread = [], []
+    x = np.array([0.6, 0.8, 0.6, 0.8]) / 2**0.5
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        half, v = rng.normal(0, (4 / m) ** 0.5, (m // 2, 2)), rng.normal(0, (2 / m) ** 0.5, m // 2)
+        W, w = np.kron(np.eye(2), half), np.concatenate([v, -v])
+        z = W @ x
+
+        def left_out(zeta: np.ndarray, z: np.ndarray = z, w: np.ndarray = w) -> float:
+            after, before = np.maximum(z + zeta, 0), np.maximum(z, 0)
+            return m**0.5 * abs(w @ (after - before - (z > 0) * zeta))
+
+        found = 0.0
+        for sign in (-1.0, 1.0):  # all in one direction, or nothing would be left of the sum
+            good = np.flatnonzero(w * sign > 0)
+            order = good[np.argsort(np.abs(z[good]))]
+            for share in (0.01, 0.03, 0.1, 0.3, 1.0):
+                chosen = order[: max(1, int(share * len(order)))]
+                zeta = np.zeros(m)
+                zeta[chosen] = -np.where(z[chosen] > 0, 1.0, -1.0)
+                found = max(found, left_out(zeta * tau / m**0.5 / len(chosen) ** 0.5))
+        worst.append(found)
+        spread.append(left_out(-np.where(z > 0, 1.0, -1.0) * np.sign(w) * tau / m))
+    any_change, small_change = _random_start_bounds(m, tau)
+    assert np.mean(worst) <= any_change
+    assert np.mean(worst) > 0.05 * (any_change - tau**2 / (2 * m**0.5))  # of the right order
+    assert np.mean(spread) <= small_change
+
+
+@pytest.mark.parametrize("m", [2, 8, 64, 1_024])
+def test_lem_linearisation_steps_of_the_expectation(m: int):
+    # The three estimates in the proof of part 4, by quadrature and by a large sample.
+    for s in (0.01 / m**0.5, 0.3 / m**0.5, 2 / m**0.5):
+        probability_near = quad(lambda u: np.exp(-m * u * u / 4) * (m / 4 / np.pi) ** 0.5, -s, s)[0]
+        assert probability_near <= s * (m / np.pi) ** 0.5 * (1 + 1e-9)
+    draws = np.random.default_rng(m).normal(0, (2 / m) ** 0.5, (4_000, m // 2))
+    assert np.abs(draws).max(axis=1).mean() <= 2 * (np.log(m) / m) ** 0.5 + 0.02 / m**0.5
+    grid = np.linspace(0.05, 20, 400)  # the constant: c₁ σ^½ + 2 q / σ is smallest where it says
+    assert min((2 / np.pi**0.5) ** 0.5 * grid**0.5 + 2 / grid) <= 3.1
+    assert (2 / np.pi**0.5) ** 0.5 + 2 <= 3.1
+
+
 @given(seeds, st.floats(0.1, 3), st.integers(1, 12))
 def test_prop_gradient_linucb_minimiser_and_width(seed: int, ridge: float, n: int):
     m, rng = 4, np.random.default_rng(seed)
@@ -799,6 +854,182 @@ def test_thm_neuralucb_regret_effective_dimension_two_ways(seed: int, n: int, ri
     # no more directions than rows, nor than numbers that the mirrored halves leave different
     rank = min(n, 4 * (3 + 1))
     assert log_det <= rank * np.log1p(np.trace(H) / (rank * ridge)) + 1e-7
+
+
+# ------------------------------------------------ chapter 3: gradients, and the bonus without them
+
+
+def _mlp_and_rows(seed: int, n: int, depth: int = 3) -> tuple[torch.nn.Sequential, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    model = random_mlp(rng, depth)
+    return model, torch.from_numpy(rng.standard_normal((n, model[0].in_features)))
+
+
+def _switches(model: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
+    return torch.cat([a > 0 for a in factors(model, X).activations[1:]], dim=1)
+
+
+@given(seeds, st.integers(2, 5), st.integers(1, 4))
+def test_prop_sum_loses_gradients_two_batches_that_no_pass_tells_apart(seed: int, k: int, n: int):
+    n, rng = min(n, k - 1), np.random.default_rng(seed)
+    model, X = _mlp_and_rows(seed, 1)
+    if factors(model, X).deltas[0].abs().max() < 1e-6:  # all units off: nothing to lose
+        return
+    C = torch.from_numpy(rng.standard_normal((n, k)))  # weights of n passes
+    u = torch.linalg.svd(C).Vh[-1]  # C u = 0
+    v, size = torch.from_numpy(rng.standard_normal(X.shape[1])), 1.0
+    batch = X.repeat(k, 1)
+    while not (_switches(model, batch + size * torch.outer(u, v)) == _switches(model, X)).all():
+        size /= 2
+    other = batch + size * torch.outer(u, v)
+    J, J_other = plain_gradients(model, batch), plain_gradients(model, other)
+    scale = 1 + J.abs().max() + J_other.abs().max()
+    for i in range(n):  # what a pass returns, by autograd
+        passes = []
+        for rows in (batch, other):
+            model.zero_grad(set_to_none=True)
+            (C[i] @ model(rows)[:, 0]).backward()
+            passes.append(torch.cat([value.grad.flatten() for value in model.parameters()]))
+        assert torch.allclose(*passes, atol=1e-10 * scale)
+        assert torch.allclose(passes[0], C[i] @ J, atol=1e-10 * scale)
+    assert torch.allclose(C @ model(batch), C @ model(other), atol=1e-10 * scale)
+    first = factors(model, X).deltas[0][0]
+    change = size * u[:, None, None] * torch.outer(first, v)  # of W_1, part 3
+    found = (J_other - J)[:, : change[0].numel()].reshape(change.shape)
+    assert torch.allclose(found, change, atol=1e-10 * scale)
+    full = torch.from_numpy(rng.standard_normal((k, k)))
+    assert torch.allclose(torch.linalg.lstsq(full, full @ J).solution, J, atol=1e-6 * scale)
+
+
+@given(seeds, st.integers(1, 4), st.floats(0.1, 10))
+def test_prop_mlp_gradient_recursion_against_autograd(seed: int, depth: int, factor: float):
+    model, X = _mlp_and_rows(seed, 1, depth)
+    model = torch.nn.Sequential(*model, Scale(factor))  # the factor, √m in NeuralUCB
+    linear = [module for module in model if isinstance(module, torch.nn.Linear)]
+    a, z = [X[0]], []
+    for layer in linear:
+        z.append(layer(a[-1]))
+        a.append(z[-1].relu())
+    deltas = [torch.tensor([factor], dtype=torch.float64)]
+    for layer, inputs in zip(linear[:0:-1], z[-2::-1], strict=True):
+        deltas.insert(0, (layer.weight.T @ deltas[0]) * (inputs > 0))
+    blocks = []
+    for layer, before, delta in zip(linear, a, deltas, strict=False):
+        blocks += [torch.outer(delta, before).flatten()] + [delta] * (layer.bias is not None)
+    by_autograd = plain_gradients(model, X)[0]
+    assert torch.allclose(
+        torch.cat(blocks), by_autograd, atol=1e-10 * (1 + by_autograd.abs().max())
+    )
+
+
+@given(seeds, st.integers(1, 6), st.integers(0, 5))
+def test_prop_batched_jacobian_rows_products_and_sum(seed: int, k: int, which: int):
+    model, X = _mlp_and_rows(seed, k)
+    found, J = factors(model, X), plain_gradients(model, X)
+    blocks = []
+    for a, delta, biased in found.layers():
+        rows = [np.kron(d, b) for d, b in zip(delta.numpy(), a.numpy(), strict=True)]
+        blocks += [np.stack(rows)] + [delta.numpy()] * biased
+    np.testing.assert_allclose(np.concatenate(blocks, axis=1), J.numpy(), rtol=1e-9, atol=1e-10)
+    model.zero_grad(set_to_none=True)
+    model(X).sum().backward()
+    linear = [module for module in model if isinstance(module, torch.nn.Linear)]
+    for layer, (a, delta, _) in zip(linear, found.layers(), strict=True):
+        assert torch.allclose(layer.weight.grad, delta.T @ a, rtol=1e-9, atol=1e-10)
+    changed = X.clone()
+    changed[which % k] += 7
+    kept = [i for i in range(k) if i != which % k]
+    again = plain_gradients(model, changed)  # of the changed batch, row by row
+    assert torch.allclose(again[kept], J[kept])
+    for one, two in zip(found.layers(), factors(model, changed).layers(), strict=True):
+        assert torch.allclose(one[0][kept], two[0][kept], atol=1e-12)
+        assert torch.allclose(one[1][kept], two[1][kept], atol=1e-12)
+
+
+@given(seeds, sizes, st.integers(1, 8), st.floats(0.05, 5))
+def test_lem_woodbury_inverse_and_determinant(seed: int, p: int, t: int, ridge: float):
+    G = np.random.default_rng(seed).standard_normal((t, p))
+    large, small = ridge * np.eye(p) + G.T @ G, ridge * np.eye(t) + G @ G.T
+    claimed = (np.eye(p) - G.T @ np.linalg.solve(small, G)) / ridge
+    np.testing.assert_allclose(claimed @ large, np.eye(p), atol=1e-8)
+    left, right = np.linalg.slogdet(large)[1], np.linalg.slogdet(small)[1]
+    assert left == pytest.approx((p - t) * np.log(ridge) + right, abs=1e-8)
+
+
+@given(seeds, sizes, st.integers(0, 8), st.floats(0.05, 5), st.floats(0.05, 5))
+def test_prop_dual_bonus_equals_the_primal_form_within_its_limits(
+    seed: int, p: int, t: int, ridge: float, c: float
+):
+    rng = np.random.default_rng(seed)
+    G, g = rng.standard_normal((t, p)), rng.standard_normal(p)
+    exact = c * g @ np.linalg.solve(ridge * np.eye(p) + c * G.T @ G, g)
+    k, M = c * G @ g, ridge * np.eye(t) + c * G @ G.T
+    explained = np.linalg.solve(np.linalg.cholesky(M), k)
+    assert (c * g @ g - explained @ explained) / ridge == pytest.approx(exact, abs=1e-8)
+    assert 0 <= exact <= c * g @ g / ridge + 1e-12
+
+
+@given(seeds, st.integers(1, 4))
+def test_prop_layerwise_kernel_across_parameters(seed: int, depth: int):
+    model, X = _mlp_and_rows(seed, 4, depth)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for value in other.parameters():
+            value += torch.sin(torch.arange(value.numel()).reshape(value.shape) + 1.0)
+    J, J_other = plain_gradients(model, X), plain_gradients(other, X)
+    total = 0.0
+    for (a, delta, biased), (b, gamma, _) in zip(
+        factors(model, X).layers(), factors(other, X).layers(), strict=True
+    ):
+        total = total + (a @ b.T + biased) * (delta @ gamma.T)
+    size = 1 + J.norm() * J_other.norm()
+    assert torch.allclose(total, J @ J_other.T, atol=1e-11 * size)
+    assert torch.allclose(factors(model, X).kernel(factors(other, X)), total, atol=1e-11 * size)
+
+
+@given(seeds, sizes, st.integers(1, 8), st.floats(0.05, 5), st.floats(0.05, 5))
+def test_prop_growing_cholesky_factor_pivot_and_determinant(
+    seed: int, p: int, t: int, ridge: float, c: float
+):
+    G = np.random.default_rng(seed).standard_normal((t + 1, p))
+    M = ridge * np.eye(t + 1) + c * G @ G.T
+    L = np.linalg.cholesky(M)  # of the larger matrix, in one go
+    small, row = np.linalg.cholesky(M[:t, :t]), L[t, :t]
+    np.testing.assert_allclose(L[:t, :t], small, atol=1e-10)
+    np.testing.assert_allclose(row, np.linalg.solve(small, M[:t, t]), atol=1e-8)
+    s = M[t, t] - row @ row
+    last = np.linalg.inv(L)[t]
+    np.testing.assert_allclose(last[:t], -row @ np.linalg.inv(small) / np.sqrt(s), atol=1e-7)
+    assert last[t] == pytest.approx(1 / np.sqrt(s))
+    assert np.linalg.det(M) == pytest.approx(s * np.linalg.det(M[:t, :t]), rel=1e-6)
+    Z = ridge * np.eye(p) + c * G[:t].T @ G[:t]
+    assert s == pytest.approx(ridge * (1 + c * G[t] @ np.linalg.solve(Z, G[t])), rel=1e-7)
+    assert s >= ridge * (1 - 1e-9)
+
+
+@given(seeds, st.integers(0, 6), st.floats(0.05, 5), st.floats(0.05, 5))
+def test_prop_diagonal_bonus_from_squares_of_factors(seed: int, t: int, ridge: float, c: float):
+    model, X = _mlp_and_rows(seed, t + 3)
+    arms, played = factors(model, X[:3]), factors(model, X[3:])
+    J = plain_gradients(model, X).numpy()
+    Z = np.diag(ridge + c * (J[3:] ** 2).sum(axis=0))
+    exact = c * np.einsum("kp,pq,kq->k", J[:3], np.linalg.inv(Z), J[:3])
+    total = 0.0
+    for (a, delta, biased), (b, gamma, _) in zip(arms.layers(), played.layers(), strict=True):
+        squares, past = (torch.cat([v, torch.ones_like(v[:, :1])], 1)[:, : v.shape[1] + biased] ** 2
+                         for v in (a, b))  # fmt: skip
+        D = c / (ridge + c * (gamma**2).T @ past)
+        total = total + (delta**2 @ D @ squares.T).diagonal()
+    np.testing.assert_allclose(total.numpy(), exact, rtol=1e-9, atol=1e-12)
+
+
+@given(st.integers(2, 9), st.floats(0.05, 5), st.floats(0.05, 5))
+def test_prop_diagonal_bonus_is_no_bound_of_either_side(p: int, ridge: float, c: float):
+    Z = ridge * np.eye(p) + c * np.ones((p, p))
+    ones, across = np.ones(p), np.eye(p)[0] - np.eye(p)[1]
+    for g, ratio in (ones, (ridge + c * p) / (ridge + c)), (across, ridge / (ridge + c)):
+        diagonal = g @ np.linalg.solve(np.diag(np.diag(Z)), g)
+        assert diagonal == pytest.approx(ratio * (g @ np.linalg.solve(Z, g)), rel=1e-8)
 
 
 # ------------------------------------------------ appendix A
