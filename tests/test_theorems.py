@@ -788,7 +788,7 @@ def test_lem_linearisation_steps_of_the_expectation(m: int):
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, 2.5])
 def test_lem_tangent_kernel_mean_and_variance(angle: float):
-    # By autograd: the same mean at two widths, a variance within the bound, the limit for the angle.
+    # By autograd: one mean for two widths, a variance within the bound, the limit for the angle.
     rows = torch.tensor([[1.0, 0.0], [np.cos(angle), np.sin(angle)]], dtype=torch.float64)
     limit = (2 * (np.pi - angle) * np.cos(angle) + np.sin(angle)) / np.pi
     n = 400
