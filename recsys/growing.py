@@ -55,9 +55,10 @@ class GrowingCholesky:
 
     Notes
     -----
-    Row n + 1 of L⁻¹ is (-ℓᵀL⁻¹, 1)/√s with ℓ = L⁻¹m and s = M_{n+1,n+1} - ‖ℓ‖², where m is the new
-    column of M: 2n² operations. Earlier rows never change, so there is no error that each round
-    makes worse; the error is that of inverting a Cholesky factor computed in one go.
+    Row n + 1 of L⁻¹ is (-ℓᵀL⁻¹, 1)/√q with ℓ = L⁻¹m and q = M_{n+1,n+1} - ‖ℓ‖², where m is the new
+    column of M: 2n² operations (``prop-growing-cholesky``). Earlier rows never change, so there is
+    no error that each round makes worse; the error is that of inverting a Cholesky factor computed
+    in one go.
     """
 
     def __init__(

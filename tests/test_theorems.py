@@ -1,6 +1,5 @@
 """Numerical twins of the numbered results: each test carries the label of the result it tries."""
 
-import copy
 from collections.abc import Iterator
 from itertools import product
 
@@ -13,8 +12,10 @@ from scipy.integrate import dblquad, quad
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binom, multivariate_normal
+from torch.utils.flop_counter import FlopCounterMode
 
 from recsys.baseline import ClickNetwork
+from recsys.dual_memory import DualMemory, KernelMemory
 from recsys.evaluation import (
     excess_loss,
     expected_log_loss,
@@ -25,6 +26,9 @@ from recsys.evaluation import (
 from recsys.experiment import run
 from recsys.factors import factors
 from recsys.features import Identifiers, ObservedFeatures, Truth
+from recsys.gradient_memory import DiagonalMemory, FullMemory
+from recsys.gradients import per_arm_gradients
+from recsys.growing import GrowingCholesky
 from recsys.linucb import SharedLinUCB
 from recsys.logistic import LogisticPolicy
 from recsys.mlp import Scale
@@ -34,7 +38,7 @@ from recsys.replay import Schedule
 from recsys.score_network import score_network
 from recsys.simulator import Shop
 from recsys.training import Training, train
-from strategies import plain_gradients, random_mlp
+from strategies import few, plain_gradients, random_mlp
 
 probability = st.floats(0.0, 1.0)
 inner = st.floats(1e-6, 1 - 1e-6)
@@ -786,23 +790,6 @@ def test_lem_linearisation_steps_of_the_expectation(m: int):
     assert (2 / np.pi**0.5) ** 0.5 + 2 <= 3.1
 
 
-@pytest.mark.parametrize("angle", [0.0, 0.7, 2.5])
-def test_lem_tangent_kernel_mean_and_variance(angle: float):
-    # By autograd: one mean for two widths, a variance within the bound, the limit for the angle.
-    rows = torch.tensor([[1.0, 0.0], [np.cos(angle), np.sin(angle)]], dtype=torch.float64)
-    limit = (2 * (np.pi - angle) * np.cos(angle) + np.sin(angle)) / np.pi
-    n = 400
-    for m in (4, 32):
-        draws = np.empty(n)
-        for seed in range(n):
-            g = plain_gradients(score_network(2, (m,), seed=seed), rows)
-            draws[seed] = (g[0] @ g[1]).item() / m
-        assert draws.var(ddof=1) <= 48 / m
-        assert abs(draws.mean() - limit) < 4.5 * draws.std(ddof=1) / n**0.5
-    if angle == 0:
-        assert limit == pytest.approx(2)
-
-
 @given(seeds, st.floats(0.1, 3), st.integers(1, 12))
 def test_prop_gradient_linucb_minimiser_and_width(seed: int, ridge: float, n: int):
     m, rng = 4, np.random.default_rng(seed)
@@ -873,180 +860,327 @@ def test_thm_neuralucb_regret_effective_dimension_two_ways(seed: int, n: int, ri
     assert log_det <= rank * np.log1p(np.trace(H) / (rank * ridge)) + 1e-7
 
 
-# ------------------------------------------------ chapter 3: gradients, and the bonus without them
+# ------------------------------------------------ chapter 3: gradients of all arms, and the bonus
 
 
-def _mlp_and_rows(seed: int, n: int, depth: int = 3) -> tuple[torch.nn.Sequential, torch.Tensor]:
-    rng = np.random.default_rng(seed)
-    model = random_mlp(rng, depth)
-    return model, torch.from_numpy(rng.standard_normal((n, model[0].in_features)))
+def _scaled_mlp(rng: np.random.Generator, depth: int, nu: float = 1.0) -> torch.nn.Sequential:
+    """An MLP with random widths, some biases and the output factor nu."""
+    return torch.nn.Sequential(*random_mlp(rng, depth), Scale(nu))
 
 
-def _switches(model: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
-    return torch.cat([a > 0 for a in factors(model, X).activations[1:]], dim=1)
+def _rows_for(rng: np.random.Generator, n: int, model: torch.nn.Sequential) -> torch.Tensor:
+    """Rows (n, h_0) for a network."""
+    return torch.from_numpy(rng.standard_normal((n, model[0].in_features)))
 
 
-@given(seeds, st.integers(2, 5), st.integers(1, 4))
-def test_prop_sum_loses_gradients_two_batches_that_no_pass_tells_apart(seed: int, k: int, n: int):
-    n, rng = min(n, k - 1), np.random.default_rng(seed)
-    model, X = _mlp_and_rows(seed, 1)
-    if factors(model, X).deltas[0].abs().max() < 1e-6:  # all units off: nothing to lose
-        return
-    C = torch.from_numpy(rng.standard_normal((n, k)))  # weights of n passes
-    u = torch.linalg.svd(C).Vh[-1]  # C u = 0
-    v, size = torch.from_numpy(rng.standard_normal(X.shape[1])), 1.0
-    batch = X.repeat(k, 1)
-    while not (_switches(model, batch + size * torch.outer(u, v)) == _switches(model, X)).all():
-        size /= 2
-    other = batch + size * torch.outer(u, v)
-    J, J_other = plain_gradients(model, batch), plain_gradients(model, other)
-    scale = 1 + J.abs().max() + J_other.abs().max()
-    for i in range(n):  # what a pass returns, by autograd
-        passes = []
-        for rows in (batch, other):
-            model.zero_grad(set_to_none=True)
-            (C[i] @ model(rows)[:, 0]).backward()
-            passes.append(torch.cat([value.grad.flatten() for value in model.parameters()]))
-        assert torch.allclose(*passes, atol=1e-10 * scale)
-        assert torch.allclose(passes[0], C[i] @ J, atol=1e-10 * scale)
-    assert torch.allclose(C @ model(batch), C @ model(other), atol=1e-10 * scale)
-    first = factors(model, X).deltas[0][0]
-    change = size * u[:, None, None] * torch.outer(first, v)  # of W_1, part 3
-    found = (J_other - J)[:, : change[0].numel()].reshape(change.shape)
-    assert torch.allclose(found, change, atol=1e-10 * scale)
-    full = torch.from_numpy(rng.standard_normal((k, k)))
-    assert torch.allclose(torch.linalg.lstsq(full, full @ J).solution, J, atol=1e-6 * scale)
-
-
-@given(seeds, st.integers(1, 4), st.floats(0.1, 10))
-def test_prop_mlp_gradient_recursion_against_autograd(seed: int, depth: int, factor: float):
-    model, X = _mlp_and_rows(seed, 1, depth)
-    model = torch.nn.Sequential(*model, Scale(factor))  # the factor, √m in NeuralUCB
-    linear = [module for module in model if isinstance(module, torch.nn.Linear)]
-    a, z = [X[0]], []
-    for layer in linear:
-        z.append(layer(a[-1]))
-        a.append(z[-1].relu())
-    deltas = [torch.tensor([factor], dtype=torch.float64)]
-    for layer, inputs in zip(linear[:0:-1], z[-2::-1], strict=True):
-        deltas.insert(0, (layer.weight.T @ deltas[0]) * (inputs > 0))
-    blocks = []
-    for layer, before, delta in zip(linear, a, deltas, strict=False):
-        blocks += [torch.outer(delta, before).flatten()] + [delta] * (layer.bias is not None)
-    by_autograd = plain_gradients(model, X)[0]
-    assert torch.allclose(
-        torch.cat(blocks), by_autograd, atol=1e-10 * (1 + by_autograd.abs().max())
-    )
-
-
-@given(seeds, st.integers(1, 6), st.integers(0, 5))
-def test_prop_batched_jacobian_rows_products_and_sum(seed: int, k: int, which: int):
-    model, X = _mlp_and_rows(seed, k)
-    found, J = factors(model, X), plain_gradients(model, X)
-    blocks = []
-    for a, delta, biased in found.layers():
-        rows = [np.kron(d, b) for d, b in zip(delta.numpy(), a.numpy(), strict=True)]
-        blocks += [np.stack(rows)] + [delta.numpy()] * biased
-    np.testing.assert_allclose(np.concatenate(blocks, axis=1), J.numpy(), rtol=1e-9, atol=1e-10)
-    model.zero_grad(set_to_none=True)
-    model(X).sum().backward()
-    linear = [module for module in model if isinstance(module, torch.nn.Linear)]
-    for layer, (a, delta, _) in zip(linear, found.layers(), strict=True):
-        assert torch.allclose(layer.weight.grad, delta.T @ a, rtol=1e-9, atol=1e-10)
-    changed = X.clone()
-    changed[which % k] += 7
-    kept = [i for i in range(k) if i != which % k]
-    again = plain_gradients(model, changed)  # of the changed batch, row by row
-    assert torch.allclose(again[kept], J[kept])
-    for one, two in zip(found.layers(), factors(model, changed).layers(), strict=True):
-        assert torch.allclose(one[0][kept], two[0][kept], atol=1e-12)
-        assert torch.allclose(one[1][kept], two[1][kept], atol=1e-12)
-
-
-@given(seeds, sizes, st.integers(1, 8), st.floats(0.05, 5))
-def test_lem_woodbury_inverse_and_determinant(seed: int, p: int, t: int, ridge: float):
-    G = np.random.default_rng(seed).standard_normal((t, p))
-    large, small = ridge * np.eye(p) + G.T @ G, ridge * np.eye(t) + G @ G.T
-    claimed = (np.eye(p) - G.T @ np.linalg.solve(small, G)) / ridge
-    np.testing.assert_allclose(claimed @ large, np.eye(p), atol=1e-8)
-    left, right = np.linalg.slogdet(large)[1], np.linalg.slogdet(small)[1]
-    assert left == pytest.approx((p - t) * np.log(ridge) + right, abs=1e-8)
-
-
-@given(seeds, sizes, st.integers(0, 8), st.floats(0.05, 5), st.floats(0.05, 5))
-def test_prop_dual_bonus_equals_the_primal_form_within_its_limits(
-    seed: int, p: int, t: int, ridge: float, c: float
+@given(seeds, st.integers(2, 5), st.data())
+def test_prop_sum_loses_gradients_whatever_the_weights_of_too_few_passes(
+    seed: int, n_arms: int, data: st.DataObject
 ):
+    rng, n_passes = np.random.default_rng(seed), data.draw(st.integers(1, n_arms - 1))
+    model = random_mlp(rng, 1, 4)  # the later layer
+    first_layer = torch.nn.Linear(3, 4).double()
+    model = torch.nn.Sequential(first_layer, torch.nn.ReLU(), *model)
+    x = torch.from_numpy(rng.standard_normal(3)).requires_grad_()
+    on = torch.from_numpy(np.append(1.0, rng.choice([-1.0, 1.0], 3)))
+    with torch.no_grad():  # rows near x keep every unit's input near 1 or -1
+        first_layer.bias.copy_(on - first_layer.weight @ x)
+    size = 0.05 / first_layer.weight.detach().norm()
+    (slope,) = torch.autograd.grad(model(x[None]).sum(), x)
+    near = torch.from_numpy(rng.standard_normal((n_arms, 3)))
+    rows = x.detach() + size * near / near.norm()
+    u = rng.standard_normal((n_passes, n_arms))
+    w = np.linalg.svd(u)[2][-1]  # orthogonal to the weights of every pass
+    v = torch.linalg.cross(slope, torch.from_numpy(rng.standard_normal(3)))
+    v *= size / v.norm()
+    others = rows + torch.outer(torch.from_numpy(w), v)
+    first, second = plain_gradients(model, rows), plain_gradients(model, others)
+    assert torch.allclose(model(rows), model(others), rtol=1e-9, atol=1e-12)
+    for weights in torch.from_numpy(u):
+        results = []
+        for batch in (rows, others):
+            model.zero_grad()
+            (weights @ model(batch)[:, 0]).backward()
+            results.append(torch.cat([value.grad.flatten() for value in model.parameters()]))
+        assert torch.allclose(results[0], first.T @ weights, rtol=1e-9, atol=1e-12)  # part 1
+        assert torch.allclose(results[0], results[1], rtol=1e-9, atol=1e-12)
+    delta = float((model[2].weight.detach() * (on > 0)).norm())  # of the first layer's output
+    moved = (first - second).norm(dim=1).numpy()
+    assert (moved >= np.abs(w) * float(v.norm()) * delta * (1 - 1e-6)).all()
+    Z_inv = np.linalg.inv(_positive_definite(rng, first.shape[1]))
+    before, after = (np.einsum("kp,pq,kq->k", g, Z_inv, g) for g in (first, second))
+    assert np.abs(after / before - 1).max() > 1e-6
+
+
+def test_prop_sum_loses_gradients_as_many_passes_as_arms_recover_them():
+    rng = np.random.default_rng(0)
+    model = _scaled_mlp(rng, 3)
+    rows, u = _rows_for(rng, 4, model), torch.from_numpy(rng.standard_normal((4, 4)))
+    gradients = plain_gradients(model, rows)
+    assert torch.allclose(torch.linalg.solve(u, u @ gradients), gradients, atol=1e-10)
+
+
+def test_prop_sum_loses_gradients_turning_two_unit_rows_about_their_sum():
+    model = score_network(3, (6,), init="torch", seed=3)
+    x, y = (torch.tensor(v).double() for v in ([0.6, 0.64, 0.48], [0.64, 0.48, 0.6]))
+    axis, half, out = (x + y) / 2, (x - y) / 2, torch.linalg.cross(x, y)
+    turned = np.cos(0.01) * half + np.sin(0.01) * half.norm() * out / out.norm()
+    rows, others = torch.stack([x, y]), torch.stack([axis + turned, axis - turned])
+    assert torch.allclose(others.norm(dim=1), torch.ones(2).double(), rtol=1e-12)
+    on = [factors(model, batch).activations[1] > 0 for batch in (rows, others)]
+    assert torch.equal(on[0], on[1])
+    assert (on[0][0] == on[0][1]).all()
+    first, second = plain_gradients(model, rows), plain_gradients(model, others)
+    assert torch.allclose(first.sum(dim=0), second.sum(dim=0), rtol=1e-10, atol=1e-12)
+    assert (first - second).norm() > 1e-3
+
+
+@given(seeds, st.integers(1, 4), st.floats(0.1, 9))
+def test_prop_mlp_gradient_is_that_of_autograd(seed: int, depth: int, nu: float):
     rng = np.random.default_rng(seed)
-    G, g = rng.standard_normal((t, p)), rng.standard_normal(p)
-    exact = c * g @ np.linalg.solve(ridge * np.eye(p) + c * G.T @ G, g)
-    k, M = c * G @ g, ridge * np.eye(t) + c * G @ G.T
-    explained = np.linalg.solve(np.linalg.cholesky(M), k)
-    assert (c * g @ g - explained @ explained) / ridge == pytest.approx(exact, abs=1e-8)
-    assert 0 <= exact <= c * g @ g / ridge + 1e-12
+    model = _scaled_mlp(rng, depth, nu)
+    x = _rows_for(rng, 1, model)
+    layers = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    a, inputs, outputs = x[0], [], []
+    for layer in layers:  # the forward pass as the proposition writes it, with z_l to ask about
+        inputs.append(a)
+        z = layer.weight @ a + (0.0 if layer.bias is None else layer.bias)
+        z.retain_grad()
+        outputs.append(z)
+        a = z.relu()
+    (nu * outputs[-1]).sum().backward()
+    assert torch.allclose(nu * outputs[-1], model(x)[0])
+    delta = torch.tensor([nu], dtype=torch.float64)
+    ours = factors(model, x)
+    for n in reversed(range(depth)):
+        if n < depth - 1:
+            delta = (outputs[n] > 0) * (layers[n + 1].weight.T @ delta)
+        expected = outputs[n].grad
+        assert torch.allclose(delta, expected, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(ours.deltas[n][0], expected, rtol=1e-9, atol=1e-12)
+        outer = torch.outer(delta, inputs[n])
+        assert torch.allclose(layers[n].weight.grad, outer, rtol=1e-9, atol=1e-12)
+        if layers[n].bias is not None:
+            assert torch.allclose(layers[n].bias.grad, delta, rtol=1e-9, atol=1e-12)
 
 
-@given(seeds, st.integers(1, 4))
-def test_prop_layerwise_kernel_across_parameters(seed: int, depth: int):
-    model, X = _mlp_and_rows(seed, 4, depth)
-    other = copy.deepcopy(model)
+def test_prop_mlp_gradient_by_finite_differences():
+    model = score_network(3, (6, 4), init="torch", bias=True, seed=1)
+    x, step = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64), 1e-6
+    flat = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+    slopes = []
+    for n in range(len(flat)):
+        values = []
+        for sign in (1, -1):
+            moved = flat.clone()
+            moved[n] += sign * step
+            torch.nn.utils.vector_to_parameters(moved, model.parameters())
+            values.append(model(x).item())
+        slopes.append((values[0] - values[1]) / (2 * step))
+    torch.nn.utils.vector_to_parameters(flat, model.parameters())
+    ours = factors(model, x).gradients()[0].numpy()
+    np.testing.assert_allclose(ours, slopes, rtol=1e-6, atol=1e-7)
+    assert np.abs(slopes).max() > 0.1
+
+
+def test_prop_mlp_gradient_at_a_kink_is_that_of_pytorch():
+    model = random_mlp(np.random.default_rng(0), 3)
+    zeros = torch.zeros(1, model[0].in_features, dtype=torch.float64)
     with torch.no_grad():
-        for value in other.parameters():
-            value += torch.sin(torch.arange(value.numel()).reshape(value.shape) + 1.0)
-    J, J_other = plain_gradients(model, X), plain_gradients(other, X)
-    total = 0.0
-    for (a, delta, biased), (b, gamma, _) in zip(
-        factors(model, X).layers(), factors(other, X).layers(), strict=True
-    ):
-        total = total + (a @ b.T + biased) * (delta @ gamma.T)
-    size = 1 + J.norm() * J_other.norm()
-    assert torch.allclose(total, J @ J_other.T, atol=1e-11 * size)
-    assert torch.allclose(factors(model, X).kernel(factors(other, X)), total, atol=1e-11 * size)
+        for layer in model:
+            if isinstance(layer, torch.nn.Linear) and layer.bias is not None:
+                layer.bias.zero_()
+    assert torch.equal(factors(model, zeros).gradients(), plain_gradients(model, zeros))
 
 
-@given(seeds, sizes, st.integers(1, 8), st.floats(0.05, 5), st.floats(0.05, 5))
-def test_prop_growing_cholesky_factor_pivot_and_determinant(
-    seed: int, p: int, t: int, ridge: float, c: float
+@given(seeds, st.integers(1, 4), st.integers(1, 9))
+def test_prop_batched_jacobian_is_a_row_wise_khatri_rao_product(seed: int, depth: int, k: int):
+    rng = np.random.default_rng(seed)
+    model = _scaled_mlp(rng, depth, 3.0)
+    rows = _rows_for(rng, k, model)
+    expected, batch = plain_gradients(model, rows), factors(model, rows)
+    blocks = []
+    for a, delta, biased in batch.layers():
+        pairs = zip(delta.numpy(), a.numpy(), strict=True)
+        blocks.append(np.stack([np.kron(d, x) for d, x in pairs]))
+        blocks += [delta.numpy()] if biased else []
+    np.testing.assert_allclose(np.hstack(blocks), expected.numpy(), rtol=1e-9, atol=1e-11)
+    ours = per_arm_gradients(model, rows)
+    np.testing.assert_allclose(ours.numpy(), expected.numpy(), rtol=1e-9, atol=1e-11)
+    alone = factors(model, rows[-1:])  # part 1: the other rows change nothing
+    for whole, single in zip(batch.deltas, alone.deltas, strict=True):
+        assert torch.allclose(whole[-1], single[0], rtol=1e-12, atol=1e-14)
+    for whole, single in zip(batch.activations, alone.activations, strict=True):
+        assert torch.allclose(whole[-1], single[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("hidden", [(4,), (6, 8), (4, 2, 6)])
+def test_prop_batched_jacobian_operations_by_pytorch_s_counter(hidden: tuple[int, ...]):
+    model, k = score_network(5, hidden), 7
+    p = sum(value.numel() for value in model.parameters())
+    first = next(model.parameters()).numel()
+    rows = torch.ones(k, 5, dtype=torch.float64)
+    with FlopCounterMode(display=False) as forward:
+        model(rows)
+    with FlopCounterMode(display=False) as sweep:
+        factors(model, rows)
+    with FlopCounterMode(display=False) as alone:
+        for row in rows:
+            factors(model, row[None])
+    assert forward.get_total_flops() == 2 * k * p
+    assert sweep.get_total_flops() == 2 * k * p + 2 * k * (p - first)
+    assert alone.get_total_flops() == sweep.get_total_flops()
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_lem_woodbury_equals_a_fresh_inverse(seed: int, p: int, t: int):
+    rng = np.random.default_rng(seed)
+    a, u, v = rng.standard_normal((p, p)), rng.standard_normal((p, t)), rng.standard_normal((t, p))
+    a += 4 * np.eye(p)
+    inverse = np.linalg.inv(a)
+    s = np.eye(t) + v @ inverse @ u
+    if min(np.linalg.svd(m)[1][-1] for m in (a, s, a + u @ v)) < 0.05:
+        return  # nearly singular: nothing to compare
+    ours = inverse - inverse @ u @ np.linalg.inv(s) @ v @ inverse
+    np.testing.assert_allclose(ours, np.linalg.inv(a + u @ v), rtol=1e-6, atol=1e-7)
+
+
+@given(seeds, st.integers(1, 7), st.integers(0, 9), st.floats(0.05, 5), st.floats(0.05, 5))
+def test_lem_woodbury_with_a_ridge(seed: int, p: int, t: int, ridge: float, c: float):
+    G = np.random.default_rng(seed).standard_normal((t, p))
+    small = np.linalg.inv(ridge * np.eye(t) + c * G @ G.T)
+    ours = (np.eye(p) - c * G.T @ small @ G) / ridge
+    fresh = np.linalg.inv(ridge * np.eye(p) + c * G.T @ G)
+    np.testing.assert_allclose(ours, fresh, rtol=1e-7, atol=1e-9)
+
+
+def _bonus_by_inversion(played: np.ndarray, arms: np.ndarray, ridge: float, c: float) -> np.ndarray:
+    """The squared width c gᵀZ⁻¹g of every arm, from gradients (t, p) and (K, p)."""
+    Z = ridge * np.eye(arms.shape[1]) + c * played.T @ played
+    return c * np.einsum("kp,pq,kq->k", arms, np.linalg.inv(Z), arms)
+
+
+@few
+@given(seeds, st.integers(0, 9), st.floats(0.1, 3), st.floats(0.05, 2), st.booleans())
+def test_prop_dual_bonus_equals_the_quadratic_form(
+    seed: int, t: int, ridge: float, c: float, kernel: bool
 ):
-    G = np.random.default_rng(seed).standard_normal((t + 1, p))
-    M = ridge * np.eye(t + 1) + c * G @ G.T
-    L = np.linalg.cholesky(M)  # of the larger matrix, in one go
-    small, row = np.linalg.cholesky(M[:t, :t]), L[t, :t]
-    np.testing.assert_allclose(L[:t, :t], small, atol=1e-10)
-    np.testing.assert_allclose(row, np.linalg.solve(small, M[:t, t]), atol=1e-8)
-    s = M[t, t] - row @ row
-    last = np.linalg.inv(L)[t]
-    np.testing.assert_allclose(last[:t], -row @ np.linalg.inv(small) / np.sqrt(s), atol=1e-7)
-    assert last[t] == pytest.approx(1 / np.sqrt(s))
-    assert np.linalg.det(M) == pytest.approx(s * np.linalg.det(M[:t, :t]), rel=1e-6)
-    Z = ridge * np.eye(p) + c * G[:t].T @ G[:t]
-    assert s == pytest.approx(ridge * (1 + c * G[t] @ np.linalg.solve(Z, G[t])), rel=1e-7)
-    assert s >= ridge * (1 - 1e-9)
+    rng = np.random.default_rng(seed)
+    model = _scaled_mlp(rng, int(rng.integers(1, 4)), 1.5)
+    memory = (KernelMemory if kernel else DualMemory)(model, ridge, c)
+    arms = _rows_for(rng, 6, model)
+    played = np.zeros((0, memory.n_parameters))
+    for _ in range(t):  # the network changes between the rounds
+        row = _rows_for(rng, 1, model)
+        memory.add(factors(model, row))
+        played = np.vstack([played, plain_gradients(model, row).numpy()])
+        with torch.no_grad():
+            for value in model.parameters():
+                value.add_(0.3 * torch.from_numpy(rng.standard_normal(value.shape)))
+    g = plain_gradients(model, arms).numpy()
+    expected = _bonus_by_inversion(played, g, ridge, c)
+    scale = c * (g**2).sum(axis=1) / ridge
+    ours = memory.bonus(factors(model, arms)).numpy()
+    np.testing.assert_allclose(ours, expected, rtol=1e-7, atol=1e-10 * max(1, scale.max()))
+    assert (expected >= 0).all()
+    assert (expected <= scale * (1 + 1e-12)).all()
 
 
-@given(seeds, st.integers(0, 6), st.floats(0.05, 5), st.floats(0.05, 5))
-def test_prop_diagonal_bonus_from_squares_of_factors(seed: int, t: int, ridge: float, c: float):
-    model, X = _mlp_and_rows(seed, t + 3)
-    arms, played = factors(model, X[:3]), factors(model, X[3:])
-    J = plain_gradients(model, X).numpy()
-    Z = np.diag(ridge + c * (J[3:] ** 2).sum(axis=0))
-    exact = c * np.einsum("kp,pq,kq->k", J[:3], np.linalg.inv(Z), J[:3])
-    total = 0.0
-    for (a, delta, biased), (b, gamma, _) in zip(arms.layers(), played.layers(), strict=True):
-        squares, past = (torch.cat([v, torch.ones_like(v[:, :1])], 1)[:, : v.shape[1] + biased] ** 2
-                         for v in (a, b))  # fmt: skip
-        D = c / (ridge + c * (gamma**2).T @ past)
-        total = total + (delta**2 @ D @ squares.T).diagonal()
-    np.testing.assert_allclose(total.numpy(), exact, rtol=1e-9, atol=1e-12)
+def test_prop_dual_bonus_by_hand_needs_c_twice():
+    g, played, ridge, c = np.array([2.0, 1.0]), np.array([[1.0, 1.0]]), 0.5, 0.25
+    k, m = c * played @ g, ridge + c * 2
+    ours = (c * 5 - k[0] ** 2 / m) / ridge
+    (expected,) = _bonus_by_inversion(played, g[None], ridge, c)
+    assert ours == pytest.approx(expected, rel=1e-12)
+    assert (c * 5 - c * 9 / m) / ridge != pytest.approx(expected, rel=0.1)  # c once
 
 
-@given(st.integers(2, 9), st.floats(0.05, 5), st.floats(0.05, 5))
-def test_prop_diagonal_bonus_is_no_bound_of_either_side(p: int, ridge: float, c: float):
-    Z = ridge * np.eye(p) + c * np.ones((p, p))
-    ones, across = np.ones(p), np.eye(p)[0] - np.eye(p)[1]
-    for g, ratio in (ones, (ridge + c * p) / (ridge + c)), (across, ridge / (ridge + c)):
-        diagonal = g @ np.linalg.solve(np.diag(np.diag(Z)), g)
-        assert diagonal == pytest.approx(ratio * (g @ np.linalg.solve(Z, g)), rel=1e-8)
+@given(seeds, st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
+def test_prop_layerwise_kernel_equals_inner_products(seed: int, depth: int, k: int, t: int):
+    one, two = (_scaled_mlp(np.random.default_rng(seed), depth, nu) for nu in (1.0, 2.5))
+    rng = np.random.default_rng(seed + 1)
+    with torch.no_grad():
+        for value in two.parameters():  # the same shape, other parameters
+            value.copy_(torch.from_numpy(rng.standard_normal(value.shape)))
+    x, y = _rows_for(rng, k, one), _rows_for(rng, t, two)
+    first, second = plain_gradients(one, x), plain_gradients(two, y)
+    kernel = factors(one, x).kernel(factors(two, y))
+    assert torch.allclose(kernel, first @ second.T, rtol=1e-8, atol=1e-9)
+    squares = factors(one, x).squared_norms()
+    assert torch.allclose(squares, first.square().sum(dim=1), rtol=1e-9, atol=1e-12)
+
+
+def test_prop_layerwise_kernel_operations_by_pytorch_s_counter():
+    model = score_network(5, (6, 8))
+    here, there = (factors(model, torch.ones(n, 5, dtype=torch.float64)) for n in (4, 9))
+    s = sum(w + h for w, h, _ in here.shapes)
+    with FlopCounterMode(display=False) as counter:
+        here.kernel(there)
+    assert counter.get_total_flops() == 2 * 4 * 9 * s
+
+
+@few
+@given(seeds, st.integers(1, 12), st.integers(1, 6), st.floats(0.1, 3), st.floats(0.05, 2))
+def test_prop_growing_cholesky_row_by_row(seed: int, t: int, p: int, ridge: float, c: float):
+    G = np.random.default_rng(seed).standard_normal((t, p))
+    M = ridge * np.eye(t) + c * G @ G.T
+    factor = GrowingCholesky((), ridge, torch.float64, torch.device("cpu"))
+    for n in range(t):
+        before = factor.times(torch.eye(n, dtype=torch.float64)).numpy()
+        factor.append(torch.from_numpy(M[:n, n].copy()), torch.tensor(M[n, n]))
+        after = factor.times(torch.eye(n + 1, dtype=torch.float64)).numpy()
+        ell = np.linalg.solve(np.linalg.cholesky(M[:n, :n]), M[:n, n])
+        q = M[n, n] - ell @ ell
+        assert q >= ridge * (1 - 1e-10)
+        (bonus,) = _bonus_by_inversion(G[:n], G[n : n + 1], ridge, c)
+        assert q == pytest.approx(ridge * (1 + bonus), rel=1e-7)
+        np.testing.assert_array_equal(after[:n, :n], before)  # the past is not touched
+        np.testing.assert_allclose(after[n, :n], -ell @ before / np.sqrt(q), rtol=1e-6, atol=1e-8)
+        assert after[n, n] == pytest.approx(1 / np.sqrt(q))
+        fresh = np.linalg.inv(np.linalg.cholesky(M[: n + 1, : n + 1]))
+        np.testing.assert_allclose(after, fresh, rtol=1e-6, atol=1e-8)
+    k = np.random.default_rng(seed + 1).standard_normal(t)
+    solved = factor.times(torch.from_numpy(k)[:, None]).numpy()
+    assert (solved**2).sum() == pytest.approx(k @ np.linalg.solve(M, k), rel=1e-7)
+    _, log_det = np.linalg.slogdet(M)
+    assert -2 * np.log(np.diag(after)).sum() == pytest.approx(log_det, abs=1e-8)
+
+
+@few
+@given(seeds, st.integers(1, 4), st.integers(0, 6), st.floats(0.1, 3), st.floats(0.05, 2))
+def test_prop_diagonal_bonus_equals_squared_gradients(
+    seed: int, depth: int, n: int, ridge: float, c: float
+):
+    rng = np.random.default_rng(seed)
+    model = _scaled_mlp(rng, depth, 1.5)
+    memory = DiagonalMemory(model, ridge, c)
+    played, arms = _rows_for(rng, n, model), _rows_for(rng, 4, model)
+    memory.add(factors(model, played))
+    zeta = np.full(memory.n_parameters, ridge)
+    if n:
+        zeta += c * (plain_gradients(model, played).numpy() ** 2).sum(axis=0)
+    np.testing.assert_allclose(memory.diagonal.numpy(), zeta, rtol=1e-9)
+    expected = c * (plain_gradients(model, arms).numpy() ** 2 / zeta).sum(axis=1)
+    ours = memory.bonus(factors(model, arms)).numpy()
+    np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-12)
+
+
+def test_prop_diagonal_bonus_errs_to_both_sides():
+    model = torch.nn.Linear(2, 1, bias=False).double()
+    arms = factors(model, [[1.0, 1.0], [1.0, -1.0]])
+    for form, expected in ((FullMemory, [2 / 3, 2.0]), (DiagonalMemory, [1.0, 1.0])):
+        memory = form(model)
+        memory.add(factors(model, [[1.0, 1.0]]))
+        assert memory.bonus(arms).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_prop_diagonal_bonus_operations_by_pytorch_s_counter():
+    model = score_network(5, (6, 8), bias=True)
+    memory, arms = DiagonalMemory(model), factors(model, torch.ones(7, 5, dtype=torch.float64))
+    for work in (memory.bonus, memory.add):
+        with FlopCounterMode(display=False) as counter:
+            work(arms)
+        assert counter.get_total_flops() == 2 * 7 * memory.n_parameters
 
 
 # ------------------------------------------------ appendix A
