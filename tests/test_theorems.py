@@ -790,6 +790,23 @@ def test_lem_linearisation_steps_of_the_expectation(m: int):
     assert (2 / np.pi**0.5) ** 0.5 + 2 <= 3.1
 
 
+@pytest.mark.parametrize("angle", [0.0, 0.7, 2.5])
+def test_lem_tangent_kernel_mean_and_variance(angle: float):
+    # By autograd: one mean for two widths, a variance within the bound, the limit for the angle.
+    rows = torch.tensor([[1.0, 0.0], [np.cos(angle), np.sin(angle)]], dtype=torch.float64)
+    limit = (2 * (np.pi - angle) * np.cos(angle) + np.sin(angle)) / np.pi
+    n = 400
+    for m in (4, 32):
+        draws = np.empty(n)
+        for seed in range(n):
+            g = plain_gradients(score_network(2, (m,), seed=seed), rows)
+            draws[seed] = (g[0] @ g[1]).item() / m
+        assert draws.var(ddof=1) <= 48 / m
+        assert abs(draws.mean() - limit) < 4.5 * draws.std(ddof=1) / n**0.5
+    if angle == 0:
+        assert limit == pytest.approx(2)
+
+
 @given(seeds, st.floats(0.1, 3), st.integers(1, 12))
 def test_prop_gradient_linucb_minimiser_and_width(seed: int, ridge: float, n: int):
     m, rng = 4, np.random.default_rng(seed)
