@@ -738,6 +738,75 @@ def test_lem_linearisation_a_switch_costs_its_change():
         assert rest == pytest.approx(1.0, rel=1e-8)  # |w| |ζ|, though no product of changes
 
 
+def _random_start_bounds(m: int, tau: float) -> tuple[float, float]:
+    """The bounds of part 4 on the expectation: any change; one with no |ζᵢ| above τ/m."""
+    largest = tau**2 / (2 * m**0.5) + 3.1 * tau ** (4 / 3) * (np.log(m) / m) ** (1 / 6)
+    return largest, (1 / 2 + 2 / np.pi) * tau**2 / m**0.5
+
+
+@pytest.mark.parametrize("m", [16, 256, 4_096])
+@pytest.mark.parametrize("tau", [0.3, 1.0, 3.0])
+def test_lem_linearisation_at_a_random_start_whatever_the_change(m: int, tau: float):
+    # Changes that look at the start: across the kinks of the units nearest to theirs, or spread.
+    worst, spread = [], []
+    x = np.array([0.6, 0.8, 0.6, 0.8]) / 2**0.5
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        half, v = rng.normal(0, (4 / m) ** 0.5, (m // 2, 2)), rng.normal(0, (2 / m) ** 0.5, m // 2)
+        W, w = np.kron(np.eye(2), half), np.concatenate([v, -v])
+        z = W @ x
+
+        def left_out(zeta: np.ndarray, z: np.ndarray = z, w: np.ndarray = w) -> float:
+            after, before = np.maximum(z + zeta, 0), np.maximum(z, 0)
+            return m**0.5 * abs(w @ (after - before - (z > 0) * zeta))
+
+        found = 0.0
+        for sign in (-1.0, 1.0):  # all in one direction, or nothing would be left of the sum
+            good = np.flatnonzero(w * sign > 0)
+            order = good[np.argsort(np.abs(z[good]))]
+            for share in (0.01, 0.03, 0.1, 0.3, 1.0):
+                chosen = order[: max(1, int(share * len(order)))]
+                zeta = np.zeros(m)
+                zeta[chosen] = -np.where(z[chosen] > 0, 1.0, -1.0)
+                found = max(found, left_out(zeta * tau / m**0.5 / len(chosen) ** 0.5))
+        worst.append(found)
+        spread.append(left_out(-np.where(z > 0, 1.0, -1.0) * np.sign(w) * tau / m))
+    any_change, small_change = _random_start_bounds(m, tau)
+    assert np.mean(worst) <= any_change
+    assert np.mean(worst) > 0.05 * (any_change - tau**2 / (2 * m**0.5))  # of the right order
+    assert np.mean(spread) <= small_change
+
+
+@pytest.mark.parametrize("m", [2, 8, 64, 1_024])
+def test_lem_linearisation_steps_of_the_expectation(m: int):
+    # The three estimates in the proof of part 4, by quadrature and by a large sample.
+    for s in (0.01 / m**0.5, 0.3 / m**0.5, 2 / m**0.5):
+        probability_near = quad(lambda u: np.exp(-m * u * u / 4) * (m / 4 / np.pi) ** 0.5, -s, s)[0]
+        assert probability_near <= s * (m / np.pi) ** 0.5 * (1 + 1e-9)
+    draws = np.random.default_rng(m).normal(0, (2 / m) ** 0.5, (4_000, m // 2))
+    assert np.abs(draws).max(axis=1).mean() <= 2 * (np.log(m) / m) ** 0.5 + 0.02 / m**0.5
+    grid = np.linspace(0.05, 20, 400)  # the constant: c₁ σ^½ + 2 q / σ is smallest where it says
+    assert min((2 / np.pi**0.5) ** 0.5 * grid**0.5 + 2 / grid) <= 3.1
+    assert (2 / np.pi**0.5) ** 0.5 + 2 <= 3.1
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, 2.5])
+def test_lem_tangent_kernel_mean_and_variance(angle: float):
+    # By autograd: one mean for two widths, a variance within the bound, the limit for the angle.
+    rows = torch.tensor([[1.0, 0.0], [np.cos(angle), np.sin(angle)]], dtype=torch.float64)
+    limit = (2 * (np.pi - angle) * np.cos(angle) + np.sin(angle)) / np.pi
+    n = 400
+    for m in (4, 32):
+        draws = np.empty(n)
+        for seed in range(n):
+            g = plain_gradients(score_network(2, (m,), seed=seed), rows)
+            draws[seed] = (g[0] @ g[1]).item() / m
+        assert draws.var(ddof=1) <= 48 / m
+        assert abs(draws.mean() - limit) < 4.5 * draws.std(ddof=1) / n**0.5
+    if angle == 0:
+        assert limit == pytest.approx(2)
+
+
 @given(seeds, st.floats(0.1, 3), st.integers(1, 12))
 def test_prop_gradient_linucb_minimiser_and_width(seed: int, ridge: float, n: int):
     m, rng = 4, np.random.default_rng(seed)
