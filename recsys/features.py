@@ -103,9 +103,9 @@ class CodedFeatures(JointFeatures):
     """Rows (user features, product features, the product's code): who a product is, in few numbers.
 
     Without a code two products of one category and one price are the same. A code is ``CODE``
-    random signs over √``CODE``, in the manner of feature hashing (Weinberger et al. 2009): of
-    length 1, nearly orthogonal to other codes, fixed for each id, and as long for a thousand
-    products as for fifty.
+    random signs over √``CODE``, a random projection of the id and related to feature hashing
+    (Weinberger et al. 2009): of length 1, nearly orthogonal to other codes, fixed for each id, and
+    as long for a thousand products as for fifty.
     """
 
     n_features = JointFeatures.n_features + CODE
