@@ -29,6 +29,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.growing``          arrays that grow by a row a round
 ``recsys.persistent``       a neural policy on disk, to go on as if nothing had happened
 ``recsys.archive``          state on disk, without code
+``recsys.tally``            calls, operations, bytes and peak memory of a computation, counted
 ``recsys.parallel``         one function over many seeds or cases, in parallel
 ``recsys.serving``          a policy that stands still for a day, and is trained anew at night
 ``recsys.experiment``       policies against the shop with common random numbers
