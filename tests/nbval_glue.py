@@ -4,10 +4,13 @@ myst-nb takes glued values out of the saved notebook, so a cell that glues must 
 and its numbers - those in the prose - would be the only ones that nobody compares. The build keeps
 them in <page>.glue.json; after a glue cell has run again, its values must equal those. Cells with
 the tag `timing` are exempt: their numbers are measured.
+
+What was compared is written to _build/second-run.json by page, for the line on each page that says
+how it was verified.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,7 +19,9 @@ import pytest
 from nbformat import NotebookNode, from_dict
 from nbval.plugin import IPyNbCell
 
-COUNTS: Counter[str] = Counter()
+EXECUTED = "jupyter_execute"
+KINDS = ("compared", "glue", "timing", "numbers")
+COUNTS: defaultdict[Path, Counter[str]] = defaultdict(Counter)  # by the notebook's path
 
 
 @cache
@@ -55,24 +60,42 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         outputs = [from_dict(output) for output in item.test_outputs]
         tags = item.cell.metadata.get("tags", [])
         numbers = list(glued(outputs))
+        counts = COUNTS[Path(item.path)]
         if "nbval-ignore-output" not in tags:
-            COUNTS["compared"] += 1
+            counts["compared"] += 1
         elif "timing" in tags:
-            COUNTS["timing"] += 1
+            counts["timing"] += 1
         else:
-            COUNTS["glue"] += 1
-            COUNTS["numbers"] += len(numbers)
+            counts["glue"] += 1
+            counts["numbers"] += len(numbers)
             if different := differences(outputs, published(Path(item.path))):
                 pytest.fail("glued values differ:\n" + "\n".join(different), pytrace=False)
     return result
 
 
+def by_page(counts: dict[Path, Counter[str]]) -> dict[str, dict[str, int]]:
+    """Return the counts by the name that the page has in the site."""
+    pages = {}
+    for path, found in counts.items():
+        below = path.parts[path.parts.index(EXECUTED) + 1 :]
+        pages[Path(*below).with_suffix("").as_posix()] = {kind: found[kind] for kind in KINDS}
+    return pages
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep what was compared, if all of it was equal."""
+    if exitstatus == 0 and COUNTS:
+        path = session.config.rootpath / "_build" / "second-run.json"
+        path.write_text(json.dumps(by_page(COUNTS), indent=1), "utf-8")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much was compared."""
-    ignored = COUNTS["glue"] + COUNTS["timing"]
+    counts = sum(COUNTS.values(), Counter())
+    ignored = counts["glue"] + counts["timing"]
     terminalreporter.write_line(
-        f"cells executed again: {COUNTS['compared'] + ignored}; "
-        f"outputs compared: {COUNTS['compared']} cells and {COUNTS['numbers']} glued numbers; "
+        f"cells executed again: {counts['compared'] + ignored}; "
+        f"outputs compared: {counts['compared']} cells and {counts['numbers']} glued numbers; "
         f"outputs ignored by nbval: {ignored} cells "
-        f"({COUNTS['glue']} that glue, {COUNTS['timing']} that measure time)"
+        f"({counts['glue']} that glue, {counts['timing']} that measure time)"
     )

@@ -1,0 +1,36 @@
+"""Make the site's root lead to the first page, with a link for browsers that do not follow."""
+
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'">
+<meta http-equiv="refresh" content="0; url={first}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+</head>
+<body><main><h1>{title}</h1><p><a href="{first}">To the book</a></p></main></body>
+</html>
+"""
+
+
+def write_root(app: Sphinx, error: Exception | None) -> None:
+    """Write the root page, over the bare redirect that Jupyter Book writes."""
+    if error is not None or app.builder.format != "html":
+        return
+    first = app.builder.get_target_uri(app.config.root_doc)
+    page = PAGE.format(
+        language=app.config.language, first=first, title=app.config.html_title or app.config.project
+    )
+    (Path(app.outdir) / "index.html").write_text(page, "utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the root page with Sphinx."""
+    app.connect("build-finished", write_root, priority=700)  # after Jupyter Book's own
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

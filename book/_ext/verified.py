@@ -1,0 +1,99 @@
+"""Say on each page how it was verified: what was executed, asserted, and compared.
+
+The build knows the first half. The second half, what nbval compared, is known when the page has
+long been written; `python book/_ext/verified.py`, run after the comparison, fills it in.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from bs4 import BeautifulSoup
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+
+APPENDIX = "book/appendix-c-verification"
+OPEN = "not yet compared with a second run"
+SPAN = re.compile(r'(<span class="second-run">)([^<]*)(</span>)')
+
+
+def commit(folder: Path) -> str:
+    """Return the commit of the sources, marked where they differ from it."""
+    git = [
+        "git",
+        "-C",
+        str(folder),
+        "describe",
+        "--always",
+        "--abbrev=10",
+        "--dirty",
+        "--exclude=*",
+    ]
+    found = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    return found.replace("-dirty", " with uncommitted changes") or "unknown"
+
+
+def claims(notebook: NotebookNode) -> int:
+    """Return how many assertions stand in the cells of a page that are tagged as claims."""
+    cells = [c for c in notebook.cells if "claim" in c.metadata.get("tags", [])]
+    return sum(isinstance(n, ast.Assert) for c in cells for n in ast.walk(ast.parse(c.source)))
+
+
+def first_run(notebook: NotebookNode, seconds: float, made_from: str) -> str:
+    """Return what the build knows of a page."""
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    return (
+        f"{cells} cells executed in {seconds:.0f} seconds from commit {made_from}; "
+        f"{claims(notebook)} assertions about its claims held; "
+    )
+
+
+def second_run(counts: dict[str, int]) -> str:
+    """Return what the comparison with the second run found equal."""
+    times = f"; {counts['timing']} cells measure time, which differs" if counts["timing"] else ""
+    return (
+        f"outputs of {counts['compared']} cells and {counts['numbers']} numbers in the text "
+        f"reproduced by a second run{times}"
+    )
+
+
+def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
+    """Put the line below the title of a page with executed cells."""
+    data = getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("exec_data")
+    if not data:
+        return
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
+    notebook = nbformat.read(executed, as_version=4)
+    line = page.new_tag("p", attrs={"class": "verified"})
+    line.append("Verified: " + first_run(notebook, data["runtime"], commit(Path(app.srcdir))))
+    line.append(page.new_tag("span", attrs={"class": "second-run"}))
+    line.span.string = OPEN
+    line.append(". ")
+    line.append(page.new_tag("a", href=app.builder.get_relative_uri(pagename, APPENDIX)))
+    line.a.string = "How this book is verified"
+    page.article.h1.insert_after(line)
+
+
+def stamp(html: Path, counts: dict[str, dict[str, int]]) -> None:
+    """Fill in what was compared, for every page that the comparison counted."""
+    for name, found in counts.items():
+        path = html / f"{name}.html"
+        text, n = SPAN.subn(rf"\g<1>{second_run(found)}\g<3>", path.read_text("utf-8"))
+        if n != 1:
+            raise ValueError(f"{path}: {n} places for the comparison, expected one")
+        path.write_text(text, "utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the line with Sphinx."""
+    app.connect("page-finished", add_line)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    build = Path(sys.argv[1])
+    stamp(build / "html", json.loads((build / "second-run.json").read_text("utf-8")))

@@ -1,0 +1,380 @@
+"""The built site, opened in a real browser: complete in itself, quiet, readable for everybody."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser import HOW_TO_GET_ONE, find_browser, open_browser
+from sitelinks import broken, parsed
+from visits import PHONE, WIDE, Visit, visit
+from webhost import Host, serve
+
+ROOT = Path(__file__).parent.parent
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if "_static" not in path.relative_to(HTML).parts
+)
+CHAPTERS = [page for page in PAGES if re.search(r"/\d\d-", page)]
+EXECUTED = sorted(p.stem for p in HTML.glob("_notebooks/book/*.ipynb"))
+THEMES = ("light", "dark")
+
+pytestmark = pytest.mark.skipif(
+    not (PAGES or os.environ.get("CI")), reason="the book is not built: bash .ci/build"
+)
+
+
+def test_there_is_a_site():
+    assert {"index.html", "book/index.html", "search.html", *CHAPTERS} <= set(PAGES)
+    assert len(CHAPTERS) == 3
+    assert len(PAGES) >= 11
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Open the browser; without one this skips, except where CI says that there must be one."""
+    if find_browser() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_GET_ONE)
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    """Serve the site under a sub-path."""
+    with serve(HTML) as serving:
+        yield serving
+
+
+@pytest.fixture(params=["file", "host"])
+def home(request: pytest.FixtureRequest) -> str:
+    """Return where the site begins: as files, and as a host serves it."""
+    if request.param == "file":
+        return f"{HTML.as_uri()}/"
+    return request.getfixturevalue("host").address
+
+
+def follow(opened: Visit, home: str) -> Page:
+    """Return the page after the root's redirect, if that is where we are."""
+    if opened.page.url in (home, f"{home}index.html"):
+        opened.page.wait_for_url(f"{home}book/index.html")
+    return opened.page
+
+
+# ------------------------------------------------------------------ complete in itself, and quiet
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_opens_quietly_and_asks_for_nothing_elsewhere(name: str, home: str, browser: Browser):
+    with visit(browser, home + name, home) as opened:
+        page = follow(opened, home)
+        assert page.title()
+        found = page.evaluate(
+            """() => ({
+                sources: document.querySelectorAll("article .math").length,
+                typeset: document.querySelectorAll("article .math mjx-container").length,
+                readable: document.querySelectorAll("article .math mjx-assistive-mml math").length,
+                errors: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
+                fonts: [...document.fonts].map(font => [font.family, font.status]),
+            })"""
+        )
+        assert opened.problems == []
+        assert opened.elsewhere == []
+    assert found["errors"] == 0
+    assert found["typeset"] >= found["sources"]
+    assert found["readable"] == found["typeset"]
+    status = {family.strip('"'): status for family, status in found["fonts"]}
+    assert "error" not in status.values()
+    if name != "index.html":
+        assert status["Font Awesome 6 Free"] == "loaded"
+    if found["sources"]:
+        assert "loaded" in {s for family, s in status.items() if family.startswith("MJX")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_states_a_policy_that_allows_nothing_elsewhere(name: str):
+    [policy] = parsed(HTML / name).select("head > meta[http-equiv='Content-Security-Policy']")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy["content"].split(";"))
+    assert rules.pop("default-src") == "'none'"
+    for sources in rules.values():
+        kept = re.sub(r"'self'|'none'|data:|'sha256-[\w+/=]+'", "", sources)
+        assert kept.strip() in ("", "'unsafe-inline'")
+    assert "unsafe" not in rules.get("script-src", "")
+    assert not parsed(HTML / name).select("[onclick], [onload], [onerror], a[href^='javascript']")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str):
+    assert broken(HTML / name) == []
+
+
+def test_size_of_the_site(browser: Browser, host: Host):
+    files = [path for path in HTML.rglob("*") if path.is_file()]
+    site = sum(p.stat().st_size for p in files if "_notebooks" not in p.relative_to(HTML).parts)
+    host.sent.clear()
+    with visit(browser, host.address + CHAPTERS[0], host.address):
+        _, plain, sent = map(sum, zip(*((0, a, b) for _, a, b in host.sent), strict=True))
+    print(
+        f"site {site / 1e6:.1f} MB; first chapter {sent / 1e6:.2f} MB, {plain / 1e6:.2f} unpacked"
+    )
+    assert site <= 15e6
+    assert sent <= 2e6
+
+
+@pytest.mark.parametrize("name", ["book/index.html", CHAPTERS[0] if CHAPTERS else ""])
+def test_shows_its_largest_part_soon_on_a_slow_machine(name: str, browser: Browser, host: Host):
+    context = browser.new_context(viewport={"width": PHONE, "height": 800})
+    page = context.new_page()
+    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    page.goto(host.address + name)
+    largest = page.evaluate(
+        """() => new Promise(done => new PerformanceObserver(list =>
+            done(list.getEntries().at(-1).startTime)
+        ).observe({type: "largest-contentful-paint", buffered: true}))"""
+    )
+    context.close()
+    print(f"{name}: largest contentful paint after {largest / 1e3:.2f} s")
+    assert largest < 2500
+
+
+# ------------------------------------------------------------------ for everybody
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", PAGES)
+def test_no_accessibility_violation(
+    name: str, theme: str, width: int, browser: Browser, host: Host
+):
+    with visit(browser, host.address + name, host.address, width, theme) as opened:
+        follow(opened, host.address)
+        if name != "index.html":
+            assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert opened.violations() == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_no_accessibility_violation_with_everything_open(theme: str, browser: Browser, host: Host):
+    with visit(browser, host.address + CHAPTERS[1], host.address, WIDE, theme) as opened:
+        for button in opened.page.locator(".solution .toggle-button").all():
+            button.click()
+        for summary in opened.page.locator("details.hide > summary").all():
+            summary.click()
+        opened.page.locator(".dropdown-download-buttons > button").click()
+        assert opened.violations() == []
+
+
+@pytest.mark.parametrize("width", [320, PHONE])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_a_phone(name: str, width: int, browser: Browser, host: Host):
+    with visit(browser, host.address + name, host.address, width) as opened:
+        page = follow(opened, host.address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_keyboard_reaches_text_search_theme_and_solutions(browser: Browser, host: Host):
+    with visit(browser, host.address + CHAPTERS[1], host.address) as opened:
+        page = opened.page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#main-content")
+        page.keyboard.press("Control+k")
+        assert page.evaluate("document.activeElement.type") == "search"
+        page.keyboard.press("Escape")
+        assert not page.locator(".search-button__search-container").is_visible()
+        page.locator(".theme-switch-button").first.focus()
+        before = page.evaluate("document.documentElement.dataset.mode")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.documentElement.dataset.mode") != before
+        solution = page.locator(".solution.dropdown").first
+        code = solution.locator("pre").first
+        assert not code.is_visible()
+        solution.locator(".toggle-button").focus()
+        page.keyboard.press("Enter")
+        assert code.is_visible()
+
+
+def test_keyboard_can_scroll_what_is_wide(browser: Browser, host: Host):
+    with visit(browser, host.address + CHAPTERS[1], host.address, PHONE) as opened:
+        stuck = opened.page.evaluate(
+            """() => [...document.querySelectorAll("article *")].filter(part =>
+                /auto|scroll/.test(getComputedStyle(part).overflowX)
+                && part.clientWidth > 0 && part.scrollWidth > part.clientWidth
+                && part.tabIndex < 0).map(part => part.outerHTML.slice(0, 120))"""
+        )
+        assert stuck == []
+        assert opened.page.locator("article [tabindex='0']").count() > 0
+
+
+def test_less_motion_where_the_reader_asks_for_it(browser: Browser, host: Host):
+    moving = """() => [...document.querySelectorAll("body *")].filter(part => {
+        const style = getComputedStyle(part);
+        return parseFloat(style.transitionDuration) > 0.01 || style.animationName !== "none";
+    }).length + (getComputedStyle(document.documentElement).scrollBehavior === "smooth")"""
+    counts = {}
+    for wish in ("no-preference", "reduce"):
+        address = host.address + "book/index.html"
+        with visit(browser, address, host.address, reduced_motion=wish) as opened:
+            counts[wish] = opened.page.evaluate(moving)
+    assert counts["reduce"] == 0 < counts["no-preference"]
+
+
+# ------------------------------------------------------------------ the reader's tools
+
+
+def test_search_finds_sherman(home: str, browser: Browser):
+    with visit(browser, f"{home}search.html?q=Sherman", home) as opened:
+        found = opened.page.locator("#search-results .search li a")
+        found.first.wait_for()
+        pages = {
+            link.split("/")[-1].split("?")[0].split("#")[0]
+            for link in found.evaluate_all("links => links.map(link => link.href)")
+        }
+        opened.page.wait_for_timeout(500)  # summaries, where they can be read
+        assert {"02-linucb.html", "appendix-a-linear-algebra.html"} <= pages
+        assert opened.problems == []
+
+
+def test_search_box_leads_to_the_results(browser: Browser, host: Host):
+    with visit(browser, host.address + "book/index.html", host.address) as opened:
+        boxes = opened.page.locator("input[type=search]")
+        assert boxes.count() == 1
+        opened.page.keyboard.press("Control+k")
+        opened.page.keyboard.type("Sherman")
+        opened.page.keyboard.press("Enter")
+        opened.page.wait_for_url("**/search.html?q=Sherman")
+
+
+def test_theme_switch_changes_the_page_and_is_remembered(browser: Browser, host: Host):
+    colours = {}
+    with visit(browser, host.address + "book/notation.html", host.address) as opened:
+        page = opened.page
+        for _ in range(3):  # auto, light, dark
+            page.locator(".theme-switch-button").first.click()
+            theme = page.evaluate("document.documentElement.dataset.theme")
+            colours[theme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            chosen = page.evaluate("document.documentElement.dataset.mode")
+        assert len(set(colours.values())) == 2
+        page.goto(host.address + CHAPTERS[0])
+        assert page.evaluate("document.documentElement.dataset.mode") == chosen
+
+
+def test_figures_stand_on_a_light_ground_in_the_dark(browser: Browser, host: Host):
+    with visit(browser, host.address + CHAPTERS[0], host.address, theme="dark") as opened:
+        grounds = opened.page.evaluate(
+            """() => [...document.querySelectorAll("article img")].map(image =>
+                getComputedStyle(image).backgroundColor + getComputedStyle(image).filter)"""
+        )
+        assert set(grounds) == {"rgb(247, 248, 250)none"}
+
+
+def test_a_reference_previews_what_it_names(home: str, browser: Browser):
+    with visit(browser, home + CHAPTERS[1], home) as opened:
+        page = opened.page
+        link = page.locator("article a.reference.internal[href^='#fig-']").first
+        link.scroll_into_view_if_needed()
+        link.focus()
+        preview = page.locator("#preview")
+        preview.wait_for(state="visible")
+        assert preview.locator("figcaption").inner_text().startswith("Fig. 2.")
+        page.keyboard.press("Escape")
+        preview.wait_for(state="hidden")
+        link.hover()
+        preview.wait_for(state="visible")
+        assert opened.problems == []
+
+
+def test_each_chapter_has_outline_neighbours_and_copy_buttons(browser: Browser, host: Host):
+    for name in CHAPTERS:
+        with visit(browser, host.address + name, host.address) as opened:
+            page = opened.page
+            assert page.locator(".bd-sidebar-secondary nav a").count() >= 5
+            assert page.locator(".prev-next-area a").count() == 2
+            assert page.locator("button.copybtn").count() >= 5
+
+
+# ------------------------------------------------------------------ taking it away
+
+
+def test_downloads_are_offered_and_open(tmp_path: Path, browser: Browser, host: Host):
+    for name in CHAPTERS:
+        with visit(browser, host.address + name, host.address) as opened:
+            links = opened.page.locator(".dropdown-download-buttons a").evaluate_all(
+                "links => links.map(link => link.href)"
+            )
+            texts = {Path(link).suffix: opened.page.request.get(link).body() for link in links}
+        assert set(texts) == {".ipynb", ".md", ".pdf"}
+        stem = Path(name).stem
+        assert texts[".md"] == (ROOT / "book" / f"{stem}.md").read_bytes()
+        assert texts[".pdf"].startswith(b"%PDF-")
+        nbformat.validate(nbformat.reads(texts[".ipynb"].decode(), as_version=4))
+
+
+@pytest.mark.parametrize("stem", EXECUTED)
+def test_notebook_is_the_executed_page(stem: str):
+    taken = nbformat.read(HTML / "_notebooks" / "book" / f"{stem}.ipynb", as_version=4)
+    executed = ROOT / "_build" / "jupyter_execute" / "book" / f"{stem}.ipynb"
+    cells = {
+        path: [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        for path in (executed, HTML / "_notebooks" / "book" / f"{stem}.ipynb")
+    }
+    assert len(cells[executed]) > 0
+    for one, other in zip(*cells.values(), strict=True):
+        assert one.source == other.source
+        assert one.outputs == other.outputs
+    text = "".join(cell.source for cell in taken.cells if cell.cell_type == "markdown")
+    assert "{glue" not in text
+
+
+@pytest.mark.parametrize("stem", EXECUTED)
+def test_page_says_how_it_was_verified(stem: str):
+    line = parsed(HTML / "book" / f"{stem}.html").select_one("article > section > p.verified")
+    said = " ".join(line.get_text().split())
+    executed = ROOT / "_build" / "jupyter_execute" / "book" / f"{stem}.ipynb"
+    cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
+    asserted = sum(
+        len(re.findall(r"^\s*assert ", cell.source, re.MULTILINE))
+        for cell in cells
+        if "claim" in cell.metadata.get("tags", [])
+    )
+    assert f"{len(cells)} cells executed in" in said
+    assert re.search(r"from commit (?:[0-9a-f]{10}|unknown)", said)
+    assert f"{asserted} assertions" in said
+    second = ROOT / "_build" / "second-run.json"
+    if os.environ.get("CI") or second.exists():
+        counts = json.loads(second.read_text("utf-8"))[f"book/{stem}"]
+        assert f"outputs of {counts['compared']} cells and {counts['numbers']} numbers" in said
+        assert counts["compared"] + counts["glue"] + counts["timing"] == len(cells)
+    else:
+        assert "not yet compared" in said
+
+
+# ------------------------------------------------------------------ would these tests notice?
+
+BAD = """<!DOCTYPE html><html><head><title>Bad</title></head><body>
+<img src="http://192.0.2.1/picture.png"><p style="color: #bbb; width: 900px">pale</p>
+<a href="missing.html">gone</a> <a href="#nowhere">nowhere</a> <a href="#here" id="here">here</a>
+<script>console.error("loud"); undefinedFunction();</script></body></html>"""
+
+
+def test_a_bad_page_is_noticed(tmp_path: Path, browser: Browser):
+    (tmp_path / "bad.html").write_text(BAD, "utf-8")
+    assert [line.split(": ")[1] for line in broken(tmp_path / "bad.html")] == [
+        "missing.html is no file",
+        "#nowhere is no place on that page",
+    ]
+    with serve(tmp_path) as bad, visit(browser, bad.address + "bad.html", bad.address) as opened:
+        assert {"image-alt", "color-contrast", "html-has-lang"} <= {
+            violation.split(" ")[0] for violation in opened.violations()
+        }
+        assert opened.elsewhere == ["http://192.0.2.1/picture.png"]
+        assert any("loud" in problem for problem in opened.problems)
+        assert any("undefinedFunction" in problem for problem in opened.problems)
