@@ -182,11 +182,15 @@ def test_epsilon_greedy(script: Page, epsilon: float):
 
 # ---------------------------------------------------------------------------- the game
 
-GAME = """({stream, strength, at, arms}) => {
+# A game on a stream with your arms; half of the way α changes.
+GAME = """({stream, strength, at, arms, alphas, epsilon}) => {
   const game = new playground.Game(playgroundData, stream);
-  Object.assign(game.settings, {strength, at, alpha: 0.4, ridge: 0.5, epsilon: 0.2});
+  Object.assign(game.settings, {strength, at, ridge: 0.5, alpha: alphas[0], epsilon});
   game.restart();
-  arms.forEach((arm) => game.play(arm));
+  arms.forEach((arm, t) => {
+    game.settings.alpha = alphas[2 * t < arms.length ? 0 : 1];
+    game.play(arm);
+  });
   return game.traces;
 }"""
 
@@ -196,6 +200,7 @@ def test_regret_and_clicks(script: Page, stream: int, strength: float):
     n, at = 700, 300
     yours = np.random.default_rng(stream).integers(K, size=n).tolist()
     given = {"stream": stream, "strength": strength, "at": at, "arms": yours}
+    given |= {"alphas": [0.4, 0.4], "epsilon": 0.2}
     traces = script.evaluate(GAME, given)
     shop = shop_with(strength, at=stream * ROUNDS + at)
     visits = shop.visits(stream * ROUNDS, n)
@@ -214,13 +219,19 @@ def test_regret_and_clicks(script: Page, stream: int, strength: float):
         assert (np.array(trace["clicks"]) == clicks)[~close].all(), name
 
 
-def test_linucb_of_the_game_learns_from_its_own_clicks(script: Page):
-    given = {"stream": 1, "strength": 1.0, "at": 200, "arms": [0] * 500}
-    trace = script.evaluate(GAME, given)["linucb"]
+@pytest.mark.parametrize(
+    ("name", "alphas"), [("linucb", (0.4, 0.4)), ("linucb", (0.1, 1.5)), ("epsilon", (0.0, 0.0))]
+)
+def test_players_learn_from_their_own_clicks(script: Page, name: str, alphas: tuple):
+    n = 500
+    given = {"stream": 1, "strength": 1.0, "at": 200, "arms": [0] * n, "epsilon": 0.0}
+    played = (0.4, 0.4) if name == "epsilon" else alphas  # the greedy part takes no notice of α
+    trace = script.evaluate(GAME, given | {"alphas": played})[name]
     data = playground_data()
     rows = np.array(data["features"])[data["streams"][1]["users"]]
-    agent, untied = LinUCB(K, D, 0.4, 0.5), 0
-    for x, arm, click in zip(rows, trace["arms"], trace["clicks"], strict=False):
+    agent, untied = LinUCB(K, D, alphas[0], 0.5), 0
+    for t, (x, arm, click) in enumerate(zip(rows, trace["arms"], trace["clicks"], strict=False)):
+        agent.alpha = alphas[2 * t >= n]
         scores = np.sort(agent.ucb(x))
         untied += scores[-1] - scores[-2] > 1e-8
         assert agent.ucb(x)[arm] > scores[-1] - 1e-8
@@ -257,7 +268,7 @@ def test_a_replay_changes_only_what_the_shock_changes(script: Page):
 # ---------------------------------------------------------------------------- the page
 
 
-def build(folder: Path, builder: str) -> Path:
+def build(folder: Path, builder: str, theme: str = "basic") -> Path:
     """Build a tiny book of two pages, one of which has the playground."""
     source, out = folder / "source", folder / builder
     source.mkdir(exist_ok=True)
@@ -265,7 +276,7 @@ def build(folder: Path, builder: str) -> Path:
     (source / "other.md").write_text("---\norphan: true\n---\n\n# Other\n\nText.\n")
     (source / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})\n"
-        "extensions = ['myst_parser', 'playground']\nhtml_theme = 'basic'\n"
+        f"extensions = ['myst_parser', 'playground']\nhtml_theme = {theme!r}\n"
         f"html_static_path = [{str(STATIC)!r}]\n"
         "html_sidebars = {'**': []}\n"  # the theme's search box has an inline script
     )
@@ -312,8 +323,11 @@ def press_until(page: Page, name: str, key: str = "Tab") -> None:
 
 def numbers(page: Page) -> dict[str, list[float]]:
     """Return the rows of the table: visits, clicks, clicks lost."""
-    rows = page.locator(".playground-table tbody tr").all_inner_texts()
-    return {r.split("\t")[0]: [float(cell) for cell in r.split("\t")[1:]] for r in rows}
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll(".playground-table tbody tr")].map(
+          (row) => [...row.cells].map((cell) => cell.textContent))"""
+    )
+    return {name: [float(cell) for cell in cells] for name, *cells in rows}
 
 
 def test_played_with_the_keyboard_alone(page: Page):
@@ -400,19 +414,32 @@ def test_the_stream_ends(page: Page):
     assert [row[0] for row in numbers(page).values()] == [0] * 3
 
 
-def test_accessible_and_printed(page: Page, chromium: Browser, site: Path):
+@pytest.fixture(scope="module")
+def themed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a site with the book's theme, whose colours the playground uses."""
+    return build(tmp_path_factory.mktemp("themed"), "html", "sphinx_book_theme")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_accessible_and_printed(chromium: Browser, themed: Path, mode: str, width: int):
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=mode)
+    page.goto((themed / "index.html").as_uri())
+    expect(page.locator("html")).to_have_attribute("data-theme", mode)
     page.get_by_role("button", name="6 fish, standard").click()
-    free = chromium.new_page(viewport=page.viewport_size)  # without the policy axe can be added
-    free.goto((site / "index.html").as_uri())
-    free.get_by_role("button", name="6 fish, standard").click()
-    wanted = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    report = Axe().run(free, context="#playground", options={"runOnly": wanted})
-    assert report.response["passes"]
+    page.get_by_role("button", name="Next 100 visits").click()
+    page.get_by_label("show the true click probabilities").check()
+    wanted = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    report = Axe().run(page, context="#playground", options={"runOnly": wanted})
+    assert {"color-contrast", "label", "target-size"} <= {
+        r["id"] for r in report.response["passes"]
+    }
     assert report.response["violations"] == []
-    free.emulate_media(media="print")
-    expect(free.locator(".playground-app")).to_be_hidden()
-    expect(free.locator(".playground-printed")).to_be_visible()
-    free.close()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.emulate_media(media="print")
+    expect(page.locator(".playground-app")).to_be_hidden()
+    expect(page.locator(".playground-printed")).to_be_visible()
+    page.close()
 
 
 def test_without_javascript_there_are_no_dead_controls(chromium: Browser, site: Path):
