@@ -374,6 +374,7 @@ def test_alpha_redraws_the_intervals(page: Page):
     assert "estimate 0.000, from 0.000 to 0.000" in after
     assert "estimate 0.000, from 0.000 to 0.000" not in before
     assert numbers(page) == played
+    assert sorted(re.findall(r"shown (\d+) times", after)) == ["0"] * 5 + ["1"]
     assert "true" not in after
     press_until(page, "show the true click probabilities")
     page.keyboard.press("Space")

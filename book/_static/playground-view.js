@@ -90,6 +90,7 @@
     const { mean, width, ucb } = game.intervals();
     const low = mean.map((value, a) => 2 * value - ucb[a]);
     const truth = game.shop.mu(game.user, Math.min(game.now, game.length - 1));
+    const shown = mean.map((_, a) => game.traces.linucb.arms.filter((arm) => arm === a).length);
     const height = ROW * mean.length + 34;
     const right = canvas(chart, height) - SIDE;
     const marks = ticks(Math.min(0, ...low), Math.max(0.2, ...ucb), right < 450 ? 4 : 8);
@@ -108,7 +109,7 @@
       const best = ucb[a] === Math.max(...ucb);
       const numbers = `${fixed(value, 3)} ± ${(game.settings.alpha * width[a]).toFixed(3)}`;
       chart.append(
-        svg("text", { class: best ? "best" : "", x: SIDE, y: y - 11 }, productName(a)),
+        svg("text", { class: best ? "best" : "", x: SIDE, y: y - 11 }, `${productName(a)} (${shown[a]})`),
         svg("text", { class: best ? "best" : "", x: right, y: y - 11, "text-anchor": "end" }, numbers),
         svg("line", { class: "interval", x1: x(low[a]), x2: x(ucb[a]), y1: y, y2: y }),
         svg("circle", { class: "estimate", cx: x(value), cy: y, r: 4.5 }),
@@ -118,7 +119,7 @@
     });
     const spoken = mean.map((value, a) => {
       const known = reveal ? `, true ${truth[a].toFixed(3)}` : "";
-      return `${productName(a)}: estimate ${fixed(value, 3)}, from ${fixed(low[a], 3)} to ${fixed(ucb[a], 3)}${known}`;
+      return `${productName(a)}, shown ${shown[a]} times: estimate ${fixed(value, 3)}, from ${fixed(low[a], 3)} to ${fixed(ucb[a], 3)}${known}`;
     });
     chart.setAttribute("aria-label", `Confidence intervals of LinUCB. ${spoken.join("; ")}.`);
   }
