@@ -4,13 +4,14 @@ The pages follow one another as in the table of contents. Each becomes an articl
 the page's name, so that no id occurs twice and every link between pages becomes a link inside.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 # What a page shows for the screen only, and scripts: nothing in a book is clicked.
 NOT_PRINTED = "a.headerlink, button, script, .toctree-wrapper"
@@ -69,6 +70,15 @@ def new_address(name: str, url: str, names: list[str]) -> str | None:
     return f"#{new_id(page, unquote(urlsplit(url).fragment))}" if page in names else None
 
 
+def keep_punctuation(article: Tag) -> None:
+    """Let no line begin with the comma or the full stop that follows a formula."""
+    for formula in article.select("span.math"):
+        text = formula.next_sibling
+        if isinstance(text, NavigableString) and (mark := re.match(r"[^\w\s(\[–—]+", text)):
+            text.replace_with(text[mark.end() :])
+            formula.wrap(Tag(name="span", attrs={"class": "unbroken"})).append(mark[0])
+
+
 def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     """Return the article of a page, made ready to stand beside the others."""
     article = page.select_one("article")
@@ -97,6 +107,7 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     for element in article.select("[src]"):
         if is_local(element["src"]):
             element["src"] = from_root(name, element["src"])
+    keep_punctuation(article)
     article["id"] = new_id(name)
     return article
 
@@ -131,7 +142,7 @@ def contents(entries: list[Entry]) -> str:
         f'<span class="heading">{entry.title}</span><span class="page"></span></a></li>'
         for entry in entries
     )
-    return f'<nav class="contents"><h1>Contents</h1><ul>{lines}</ul></nav>'
+    return f'<nav class="edition-contents"><h1>Contents</h1><ul>{lines}</ul></nav>'
 
 
 def joined(site: Path, first: str, title: str, front: str, style: str) -> str:

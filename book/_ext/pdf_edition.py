@@ -52,7 +52,8 @@ READY = """async () => {
   await document.fonts.ready;
 }"""
 
-# What is wider than the page is set smaller until it fits; returns what does not even then.
+# What is wider than the page is set smaller until it fits; returns what does not even then. Code
+# longer than a third of a page may go on on the next one.
 FIT = """() => {
   const boxes = 'div.math, pre, table, .cell_output, p, li';
   const width = box => Math.max(box.scrollWidth,
@@ -64,10 +65,15 @@ FIT = """() => {
       box.style.fontSize = size + '%';
     }
   }
+  for (const code of document.querySelectorAll('div.highlight')) {
+    if (code.offsetHeight < 320) continue;
+    for (let box = code; box && !box.matches('.cell, article'); box = box.parentElement)
+      box.style.breakInside = 'auto';
+  }
   return tooWide;
 }"""
 
-FILL_IN = """pages => document.querySelectorAll('.contents a').forEach(
+FILL_IN = """pages => document.querySelectorAll('.edition-contents a').forEach(
   link => link.querySelector('.page').textContent = pages[link.getAttribute('href').slice(1)])"""
 
 
@@ -132,7 +138,7 @@ def print_once(page: Page) -> PdfReader:
 def page_numbers(pdf: PdfReader) -> dict[str, int]:
     """Return the number of the page on which each target of a link stands."""
     return {
-        name: pdf.get_destination_page_number(destination) + 1
+        name.removeprefix("/"): pdf.get_destination_page_number(destination) + 1
         for name, destination in pdf.named_destinations.items()
     }
 
