@@ -53,7 +53,7 @@ READY = """async () => {
 }"""
 
 # What is wider than the page is set smaller until it fits; returns what does not even then. Code
-# longer than a third of a page may go on on the next one.
+# longer than a quarter of a page may go on on the next one.
 FIT = """() => {
   const boxes = 'div.math, pre, table, .cell_output, p, li';
   const width = box => Math.max(box.scrollWidth,
@@ -66,7 +66,7 @@ FIT = """() => {
     }
   }
   for (const code of document.querySelectorAll('div.highlight')) {
-    if (code.offsetHeight < 320) continue;
+    if (code.offsetHeight < 240) continue;
     for (let box = code; box && !box.matches('.cell, article'); box = box.parentElement)
       box.style.breakInside = 'auto';
   }
