@@ -29,7 +29,7 @@ from joined_pages import joined
 PDF_NAME = "modern-recommendation-systems.pdf"
 JOINED_NAME = "pdf-edition.html"  # exists only while it is printed
 STYLE = Path(__file__).parent.parent / "_static" / "print.css"
-PRINTABLE_WIDTH = 627  # CSS pixels between the margins that print.css gives the page
+PRINTABLE_WIDTH = 680  # CSS pixels between the margins that print.css gives the page
 TEN_MINUTES = 600_000
 
 FRONT = """
@@ -68,7 +68,7 @@ FIT = """() => {
   for (const code of document.querySelectorAll('div.highlight')) {
     if (code.offsetHeight < 240) continue;
     for (let box = code; box && !box.matches('.cell, article'); box = box.parentElement)
-      box.style.breakInside = 'auto';
+      box.classList.add('long');
   }
   return tooWide;
 }"""
