@@ -79,6 +79,15 @@ def keep_punctuation(article: Tag) -> None:
             formula.wrap(Tag(name="span", attrs={"class": "unbroken"})).append(mark[0])
 
 
+def name_headings(article: Tag) -> None:
+    """Give the id of each section to its heading, which may stand on the page after its start."""
+    for section in article.select("section[id]"):
+        heading = section.find(re.compile("^h[1-6]$"), recursive=False)
+        if heading is not None:
+            heading["id"] = section["id"]
+            del section["id"]
+
+
 def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     """Return the article of a page, made ready to stand beside the others."""
     article = page.select_one("article")
@@ -107,6 +116,7 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     for element in article.select("[src]"):
         if is_local(element["src"]):
             element["src"] = from_root(name, element["src"])
+    name_headings(article)
     keep_punctuation(article)
     article["id"] = new_id(name)
     return article
@@ -114,11 +124,9 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
 
 def headings(article: Tag) -> Iterator[Entry]:
     """Yield the title and the sections of an article for the contents."""
-    for heading in article.select("h1, h2"):
-        level = int(heading.name[1])
-        around = heading.find_parent(id=True)
-        target = article if level == 1 or around is None else around
-        yield Entry(level, target["id"], heading.decode_contents().strip())
+    for heading in article.select("h1[id], h2[id]"):
+        title = heading.decode_contents().strip()
+        yield Entry(int(heading.name[1]), heading["id"], title)
 
 
 def head(name: str, page: BeautifulSoup) -> str:
@@ -165,7 +173,7 @@ def joined(site: Path, first: str, title: str, front: str, style: str) -> str:
     shared = head(first, pages[first])
     articles = [part(name, page, list(pages)) for name, page in pages.items()]
     entries = [entry for article in articles for entry in headings(article)]
-    body = "\n".join(map(str, articles))
+    body = "\n".join(map(str, articles)).replace("✅", "✓")  # few fonts have the first
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light">
 <head><meta charset="utf-8"><title>{title}</title>

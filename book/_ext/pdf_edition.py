@@ -1,7 +1,8 @@
 """Print the built site as one PDF: title page, contents with page numbers, and every page.
 
-Chromium does the typesetting, so the edition shows what the site shows. It prints twice: the first
-print tells on which page each heading falls, the second has these numbers in the contents.
+Chromium does the typesetting, so the edition shows what the site shows. It prints at least twice:
+the first print tells on which page each heading falls, and the one that is kept has in its contents
+the numbers of its own pages.
 
 On a site that is built already: ``python book/_ext/pdf_edition.py _build/html``.
 """
@@ -18,19 +19,19 @@ from io import BytesIO
 from pathlib import Path
 from threading import Thread
 
+from browser import HOW_TO_GET_ONE, find_browser, open_browser
+from joined_pages import joined
 from playwright.sync_api import Page
 from pypdf import PdfReader, PdfWriter
 from sphinx.application import Sphinx
 from sphinx.util import logging
-
-from browser import HOW_TO_GET_ONE, find_browser, open_browser
-from joined_pages import joined
 
 PDF_NAME = "modern-recommendation-systems.pdf"
 JOINED_NAME = "pdf-edition.html"  # exists only while it is printed
 STYLE = Path(__file__).parent.parent / "_static" / "print.css"
 PRINTABLE_WIDTH = 680  # CSS pixels between the margins that print.css gives the page
 TEN_MINUTES = 600_000
+MOST_PRINTS = 5  # two should do, but the browser does not lay out every page alike each time
 
 FRONT = """
 <section class="title-page"><p class="book-title">{title}</p><p class="book-author">{author}</p>
@@ -40,8 +41,9 @@ FRONT = """
 <p>This edition was printed from the site of the book, at commit {commit} of {date}. Every page was
 executed when this edition was made.</p>
 <p>Code that the site keeps folded is not printed: the drawing of figures, longer experiments whose
-result is shown, and the assertions beside claims. A tick in the margin marks where an assertion stands
-that was executed. Solutions, which the site folds too, are printed below their exercises.</p>
+result is shown, and the assertions beside claims. A tick in the margin marks the place of an
+assertion that was executed. Solutions, which the site folds too, are printed below their
+exercises.</p>
 </section>
 """
 
@@ -73,8 +75,18 @@ FIT = """() => {
   return tooWide;
 }"""
 
-FILL_IN = """pages => document.querySelectorAll('.edition-contents a').forEach(
-  link => link.querySelector('.page').textContent = pages[link.getAttribute('href').slice(1)])"""
+FILL_IN = """pages => {
+  for (const link of document.querySelectorAll('.edition-contents a'))
+    link.querySelector('.page').textContent = pages[link.getAttribute('href').slice(1)];
+}"""
+
+# Every print starts from the same state: without this, what was laid out before has an influence.
+LAY_OUT_AGAIN = """() => {
+  document.body.style.display = 'none';
+  document.body.offsetHeight;
+  document.body.style.display = '';
+  document.body.offsetHeight;
+}"""
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def print_once(page: Page) -> PdfReader:
     """Print the page as it is."""
+    page.evaluate(LAY_OUT_AGAIN)
     pdf = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
     return PdfReader(BytesIO(pdf))
 
@@ -153,12 +166,13 @@ def print_joined(address: str) -> PdfReader:
         page.evaluate(READY)
         if too_wide := page.evaluate(FIT):
             raise RuntimeError(f"Too wide for the printed page: {too_wide}")
-        first = print_once(page)
-        page.evaluate(FILL_IN, page_numbers(first))
-        second = print_once(page)
-    if page_numbers(first) != page_numbers(second):
-        raise RuntimeError("Filling in the page numbers moved a heading to another page.")
-    return second
+        numbers: dict[str, int] = {}
+        for _ in range(MOST_PRINTS):
+            pdf = print_once(page)
+            if numbers == (numbers := page_numbers(pdf)):
+                return pdf
+            page.evaluate(FILL_IN, numbers)
+    raise RuntimeError(f"The headings are on other pages in each of {MOST_PRINTS} prints.")
 
 
 def make_edition(site: Path, first: str, edition: Edition) -> Path:
@@ -184,6 +198,8 @@ def make_edition(site: Path, first: str, edition: Edition) -> Path:
     finally:
         page.unlink()
     pdf.add_metadata({"/Title": edition.title, "/Author": edition.author})
+    if (day := edition.date.replace("-", "")).isdigit():
+        pdf.add_metadata({"/CreationDate": f"D:{day}", "/ModDate": f"D:{day}"})
     pdf.page_mode = "/UseOutlines"
     pdf.write(site / PDF_NAME)
     return site / PDF_NAME
