@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
 from browser import open_browser
 from playground import (
     CONFIG,
@@ -22,8 +24,6 @@ from playground import (
     data_script,
     playground_data,
 )
-from playwright.sync_api import Browser, Page, expect
-
 from recsys.features import SharedUserFeatures
 from recsys.linucb import LinUCB
 from recsys.simulator import Shop

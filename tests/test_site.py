@@ -8,11 +8,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from browser import HOW_TO_GET_ONE, find_browser, open_browser
 from sitelinks import broken, parsed
-from visits import PHONE, WIDE, Visit, visit
+from visits import PHONE, WIDE, visit
 from webhost import Host, serve
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +22,7 @@ PAGES = sorted(
     for path in HTML.rglob("*.html")
     if "_static" not in path.relative_to(HTML).parts
 )
+READ = [page for page in PAGES if page != "index.html"]  # the root only leads to the first page
 CHAPTERS = [page for page in PAGES if re.search(r"/\d\d-", page)]
 EXECUTED = sorted(p.stem for p in HTML.glob("_notebooks/book/*.ipynb"))
 THEMES = ("light", "dark")
@@ -35,6 +36,12 @@ def test_there_is_a_site():
     assert {"index.html", "book/index.html", "search.html", *CHAPTERS} <= set(PAGES)
     assert len(CHAPTERS) == 3
     assert len(PAGES) >= 11
+
+
+def test_root_leads_to_the_first_page(home: str, browser: Browser):
+    with visit(browser, home, home) as opened:
+        opened.page.wait_for_url(f"{home}book/index.html")
+        assert opened.problems == []
 
 
 @pytest.fixture(scope="session")
@@ -61,22 +68,14 @@ def home(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("host").address
 
 
-def follow(opened: Visit, home: str) -> Page:
-    """Return the page after the root's redirect, if that is where we are."""
-    if opened.page.url in (home, f"{home}index.html"):
-        opened.page.wait_for_url(f"{home}book/index.html")
-    return opened.page
-
-
 # ------------------------------------------------------------------ complete in itself, and quiet
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_opens_quietly_and_asks_for_nothing_elsewhere(name: str, home: str, browser: Browser):
     with visit(browser, home + name, home) as opened:
-        page = follow(opened, home)
-        assert page.title()
-        found = page.evaluate(
+        assert opened.page.title()
+        found = opened.page.evaluate(
             """() => ({
                 sources: document.querySelectorAll("article .math").length,
                 typeset: document.querySelectorAll("article .math mjx-container").length,
@@ -92,8 +91,7 @@ def test_opens_quietly_and_asks_for_nothing_elsewhere(name: str, home: str, brow
     assert found["readable"] == found["typeset"]
     status = {family.strip('"'): status for family, status in found["fonts"]}
     assert "error" not in status.values()
-    if name != "index.html":
-        assert status["Font Awesome 6 Free"] == "loaded"
+    assert status["Font Awesome 6 Free"] == "loaded"
     if found["sources"]:
         assert "loaded" in {s for family, s in status.items() if family.startswith("MJX")}
 
@@ -149,14 +147,12 @@ def test_shows_its_largest_part_soon_on_a_slow_machine(name: str, browser: Brows
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_no_accessibility_violation(
     name: str, theme: str, width: int, browser: Browser, host: Host
 ):
     with visit(browser, host.address + name, host.address, width, theme) as opened:
-        follow(opened, host.address)
-        if name != "index.html":
-            assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
         assert opened.violations() == []
 
 
@@ -172,11 +168,10 @@ def test_no_accessibility_violation_with_everything_open(theme: str, browser: Br
 
 
 @pytest.mark.parametrize("width", [320, PHONE])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", READ)
 def test_nothing_is_wider_than_a_phone(name: str, width: int, browser: Browser, host: Host):
     with visit(browser, host.address + name, host.address, width) as opened:
-        page = follow(opened, host.address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_keyboard_reaches_text_search_theme_and_solutions(browser: Browser, host: Host):

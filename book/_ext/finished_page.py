@@ -30,10 +30,14 @@ def hide_icons(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
 
 def name_landmarks(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     """Put everything that a reader meets into a landmark with a name of its own."""
-    for header in page.select("header.bd-header:empty"):
-        header.decompose()  # the theme's second header, which has nothing in it
     if sidebar := page.select_one(".bd-sidebar-primary"):
         sidebar["role"], sidebar["aria-label"] = "region", "Book"
+
+
+def list_works(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
+    """Make the bibliography a list of items; its own roles for them are deprecated."""
+    for entry in page.select("[role='doc-biblioentry']"):
+        entry["role"] = "listitem"
 
 
 def load_late(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
@@ -48,7 +52,7 @@ def say_viewport_once(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
         tag.decompose()
 
 
-STEPS = (use_local_icons, hide_icons, name_landmarks, load_late, say_viewport_once)
+STEPS = (use_local_icons, hide_icons, name_landmarks, list_works, load_late, say_viewport_once)
 
 
 def wrap_renderer(app: Sphinx) -> None:

@@ -13,6 +13,8 @@ import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from pdf_edition import PDF_NAME, edition_available
+
 FOLDER = "_notebooks"
 GLUED = re.compile(r"\{glue:text\}`([^`:]+)(?::([^`]*))?`")
 NOTE = """\
@@ -58,6 +60,18 @@ def copy_notebooks(app: Sphinx, error: Exception | None) -> None:
         nbformat.write(notebook, target)
 
 
+def button(label: str, url: str, text: str, tooltip: str, icon: str) -> dict[str, str]:
+    """Return a button of the theme's menu that leads to a file."""
+    return {
+        "type": "link",
+        "label": f"download-{label}-button",
+        "url": url,
+        "text": text,
+        "tooltip": tooltip,
+        "icon": f"fas fa-{icon}",
+    }
+
+
 def offer_downloads(
     app: Sphinx,
     pagename: str,
@@ -65,33 +79,25 @@ def offer_downloads(
     context: dict[str, Any],
     doctree: nodes.document | None,
 ) -> None:
-    """Put the downloads into the button at the top of the page."""
-    groups = [b for b in context.get("header_buttons", []) if b["label"] == "download-buttons"]
-    if not groups:
-        return
-    [menu] = groups
-    up = context["pathto"]("_root", 1).removesuffix("_root")
-    kept = {b["label"]: b for b in menu["buttons"]}
-    source, printed = kept["download-source-button"], kept["download-pdf-button"]
-    source |= {"text": "Source (.md)", "tooltip": "The page's source, in MyST Markdown"}
-    printed |= {"text": "Print this page", "tooltip": "Print this page", "icon": "fas fa-print"}
-    menu["buttons"] = [source, printed]
-    if doctree is not None and any(
-        doctree.findall(
-            lambda node: (
-                "cell" in node.get("classes", []) if isinstance(node, nodes.Element) else False
-            )
-        )
-    ):
-        notebook = {
-            "type": "link",
-            "url": f"{up}{FOLDER}/{pagename}.ipynb",
-            "text": "Notebook (.ipynb)",
-            "tooltip": "The page as an executed notebook",
-            "icon": "fas fa-code",
-            "label": "download-notebook-button",
-        }
-        menu["buttons"].insert(0, notebook)
+    """Fill the menu of downloads at the top of a page."""
+    menus = [b for b in context.get("header_buttons", []) if b["label"] == "download-buttons"]
+    up = "../" * pagename.count("/")
+    for menu in menus:
+        offers = []
+        if getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("exec_data"):
+            notebook = f"{up}{FOLDER}/{pagename}.ipynb"
+            about = "This page as an executed notebook"
+            offers.append(button("notebook", notebook, "Notebook (.ipynb)", about, "code"))
+        source = f"{up}_sources/{context['sourcename']}"
+        about = "This page's source, in MyST Markdown"
+        offers.append(button("source", source, "Source (.md)", about, "file"))
+        if edition_available():
+            about = "The whole book as one PDF"
+            offers.append(button("book", up + PDF_NAME, "Book (.pdf)", about, "file-pdf"))
+        [paper] = [b for b in menu["buttons"] if b["label"] == "download-pdf-button"]
+        about = "Print this page"
+        offers.append(paper | {"text": about, "tooltip": about, "icon": "fas fa-print"})
+        menu["buttons"] = offers
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -2,22 +2,22 @@
    the fonts as data. A page from a server loads just the font files that it needs. */
 "use strict";
 
-window.MathJax.startup = {
-  ready() {
-    if (window.bookFonts) {
-      const faces = MathJax._.output.chtml.fonts.tex_ts.TeXFont.defaultFonts;
-      for (const face of Object.values(faces)) {
-        face.src = face.src.replace(
-          /url\("%%URL%%\/([^"]+)"\)/,
-          (_, file) => `url("${window.bookFonts[file]}")`,
-        );
-      }
-    }
-    MathJax.startup.defaultReady();
-  },
-};
+function useFontsFromData() {
+  const faces = MathJax._.output.chtml.fonts.tex_ts.TeXFont.defaultFonts;
+  for (const face of Object.values(faces)) {
+    const [, file] = face.src.match(/url\("%%URL%%\/([^"]+)"\)/);
+    face.src = `url("${window.bookFonts[file]}") format("woff")`;
+  }
+}
 
-if (window.location.protocol === "file:") {
+/* A page without formulas has no configuration of MathJax. */
+if (window.MathJax && window.location.protocol === "file:") {
   window.MathJax.loader.load.push("[mathjax]/fonts.js");
   window.MathJax.loader.versionWarnings = false; // the fonts come without one
+  window.MathJax.startup = {
+    ready() {
+      useFontsFromData();
+      MathJax.startup.defaultReady();
+    },
+  };
 }
