@@ -27,7 +27,7 @@ def links(path: Path) -> list[str]:
 
 def broken(path: Path) -> list[str]:
     """Return the page's links that lead to no file or no place of this site."""
-    problems = []
+    problems, places = [], []
     for link in links(path):
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
@@ -35,7 +35,11 @@ def broken(path: Path) -> list[str]:
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         if not target.is_file():
             problems.append(f"{path.name}: {link} is no file")
-        elif parts.fragment and target.suffix == ".html":
-            if unquote(parts.fragment) not in anchors(target):
-                problems.append(f"{path.name}: {link} is no place on that page")
+        elif target.suffix == ".html" and parts.fragment:
+            places.append((link, target, unquote(parts.fragment)))
+    problems += [
+        f"{path.name}: {link} is no place on that page"
+        for link, target, place in places
+        if place not in anchors(target)
+    ]
     return problems

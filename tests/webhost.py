@@ -3,7 +3,7 @@
 import gzip
 import mimetypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,8 +45,9 @@ def handler_for(folder: Path, host: Host) -> type[BaseHTTPRequestHandler]:
             host.sent.append((path, len(body), len(packed)))
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(packed)))
-            self.end_headers()
-            self.wfile.write(packed)
+            with suppress(BrokenPipeError, ConnectionResetError):  # the page was closed
+                self.end_headers()
+                self.wfile.write(packed)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from pdf_edition import PDF_NAME, edition_available
@@ -29,6 +30,15 @@ def executed_folder(app: Sphinx) -> Path:
     return Path(app.outdir).parent / "jupyter_execute"
 
 
+def executed_page(app: Sphinx, pagename: str) -> NotebookNode | None:
+    """Return the executed notebook of a page, or None where the page has no cells."""
+    path = executed_folder(app) / f"{pagename}.ipynb"
+    if not path.exists():
+        return None
+    notebook = nbformat.read(path, as_version=4)
+    return notebook if any(cell.cell_type == "code" for cell in notebook.cells) else None
+
+
 def with_numbers(text: str, glued: dict[str, Any]) -> str:
     """Return the text with each glued number where its name stood."""
 
@@ -44,18 +54,18 @@ def copy_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Put the executed notebook of every page with cells into the site."""
     if error is not None or app.builder.format != "html":
         return
-    for path in executed_folder(app).rglob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        if all(cell.cell_type != "code" for cell in notebook.cells):
+    for pagename in app.env.found_docs:
+        notebook = executed_page(app, pagename)
+        if notebook is None:
             continue
-        numbers = path.with_suffix(".glue.json")
+        numbers = executed_folder(app) / f"{pagename}.glue.json"
         glued = json.loads(numbers.read_text("utf-8")) if numbers.exists() else {}
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = with_numbers(cell.source, glued)
         note = nbformat.v4.new_markdown_cell(NOTE.format(book=app.config.project), id="note")
         notebook.cells.insert(0, note)
-        target = Path(app.outdir) / FOLDER / path.relative_to(executed_folder(app))
+        target = Path(app.outdir) / FOLDER / f"{pagename}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
 
@@ -84,7 +94,7 @@ def offer_downloads(
     up = "../" * pagename.count("/")
     for menu in menus:
         offers = []
-        if getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("exec_data"):
+        if executed_page(app, pagename):
             notebook = f"{up}{FOLDER}/{pagename}.ipynb"
             about = "This page as an executed notebook"
             offers.append(button("notebook", notebook, "Notebook (.ipynb)", about, "code"))

@@ -11,10 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
+
+from take_away import executed_page
 
 APPENDIX = "book/appendix-c-verification"
 OPEN = "not yet compared with a second run"
@@ -63,13 +64,12 @@ def second_run(counts: dict[str, int]) -> str:
 
 def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     """Put the line below the title of a page with executed cells."""
-    data = getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("exec_data")
-    if not data:
+    notebook = executed_page(app, pagename)
+    if notebook is None:
         return
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
-    notebook = nbformat.read(executed, as_version=4)
+    seconds = app.env.nb_metadata[pagename]["exec_data"]["runtime"]
     line = page.new_tag("p", attrs={"class": "verified"})
-    line.append("Verified: " + first_run(notebook, data["runtime"], commit(Path(app.srcdir))))
+    line.append("Verified: " + first_run(notebook, seconds, commit(Path(app.srcdir))))
     line.append(page.new_tag("span", attrs={"class": "second-run"}))
     line.span.string = OPEN
     line.append(". ")

@@ -2,7 +2,7 @@
 "use strict";
 
 /* Search shows a piece of each page found; a page opened as a file may not read other files. */
-if (window.location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) {
+if (window.location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
 

@@ -1,0 +1,72 @@
+"""The extensions that finish the pages: each on a small example, and on one that it must refuse."""
+
+import json
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
+from matplotlib import get_data_path
+from nbformat.v4 import new_code_cell, new_notebook
+
+import local_icons
+import security_policy
+import take_away
+import verified
+from nbval_glue import by_page
+
+
+def test_a_font_is_cut_down_to_what_is_used():
+    whole = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    small = TTFont(BytesIO(local_icons.subset(whole, {"41", "3b1"})))
+    assert set(small.getBestCmap()) == {0x41, 0x3B1}
+    assert small.flavor == "woff"
+
+
+def test_code_points_are_read_from_the_sheet_of_icons():
+    css = '.fa-a:before{content:"\\f001"}.fa-b:before,.fa-c-d:before{content:"\\f0a2"}'
+    assert local_icons.code_points(css) == {"fa-a": "f001", "fa-b": "f0a2", "fa-c-d": "f0a2"}
+
+
+def test_policy_allows_exactly_the_inline_scripts_of_the_page():
+    page = BeautifulSoup("<script>alert(1)</script><script src='a.js'></script>", "html.parser")
+    # openssl dgst -sha256 -binary | base64, of the script's text
+    digest = "bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI="
+    assert f"script-src 'self' 'sha256-{digest}';" in security_policy.policy(page)
+    assert "sha256" not in security_policy.policy(BeautifulSoup("<p>x</p>", "html.parser"))
+
+
+def test_a_notebook_taken_away_has_numbers_in_its_text():
+    glued = {
+        "rate": {"data": {"text/plain": "12.345"}},
+        "name": {"data": {"text/plain": "'LinUCB'"}},
+    }
+    text = "It is {glue:text}`rate:.1f` % for {glue:text}`name`."
+    assert take_away.with_numbers(text, glued) == "It is 12.3 % for LinUCB."
+    with pytest.raises(KeyError):
+        take_away.with_numbers("{glue:text}`unknown:.1f`", glued)
+
+
+def test_the_line_counts_cells_and_assertions_of_claims():
+    claim = new_code_cell("assert 1 < 2\nfor x in (1, 2):\n    assert x")
+    claim.metadata["tags"] = ["claim"]
+    notebook = new_notebook(cells=[claim, new_code_cell("assert True")])
+    said = verified.first_run(notebook, 61.2, "0123456789")
+    assert said.startswith("2 cells executed in 61 seconds from commit 0123456789; 2 assertions")
+
+
+def test_a_page_is_stamped_once(tmp_path: Path):
+    page = tmp_path / "book" / "page.html"
+    page.parent.mkdir()
+    page.write_text(f'<p><span class="second-run">{verified.OPEN}</span>.</p>', "utf-8")
+    path = Path("x") / "jupyter_execute" / "book" / "page.ipynb"
+    counts = by_page({path: Counter(compared=3, numbers=7, glue=1)})
+    assert counts == {"book/page": {"compared": 3, "glue": 1, "timing": 0, "numbers": 7}}
+    verified.stamp(tmp_path, json.loads(json.dumps(counts)))
+    said = "outputs of 3 cells and 7 numbers in the text reproduced by a second run"
+    assert page.read_text("utf-8") == f'<p><span class="second-run">{said}</span>.</p>'
+    page.write_text("<p>no place for it</p>", "utf-8")
+    with pytest.raises(ValueError, match="0 places"):
+        verified.stamp(tmp_path, counts)
