@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import local_icons
 import security_policy
+import social
 import take_away
 import verified
 from nbval_glue import by_page
@@ -36,6 +38,25 @@ def test_policy_allows_exactly_the_inline_scripts_of_the_page():
     digest = "bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI="
     assert f"script-src 'self' 'sha256-{digest}';" in security_policy.policy(page)
     assert "sha256" not in security_policy.policy(BeautifulSoup("<p>x</p>", "html.parser"))
+
+
+def test_a_page_is_described_with_its_address_only_where_one_is_known():
+    html = (
+        "<html data-content_root='../'><head><meta name='description' content='What it is.'></head>"
+        "<article><h1>Title<a class='headerlink'>#</a></h1></article></html>"
+    )
+    builder = SimpleNamespace(get_target_uri=lambda name: f"{name}.html")
+    found = {}
+    for base in ("", "https://example.org/book/"):
+        config = SimpleNamespace(html_baseurl=base, html_title="The Book")
+        page = BeautifulSoup(html, "html.parser")
+        social.describe(SimpleNamespace(config=config, builder=builder), "a/page", page)
+        found[base] = {tag["property"]: tag["content"] for tag in page.select("[property]")}
+    local, public = found.values()
+    assert local["og:description"] == "What it is." and local["og:title"] == "Title"
+    assert local["og:image"] == "../_static/card.png" and "og:url" not in local
+    assert public["og:image"] == "https://example.org/book/_static/card.png"
+    assert public["og:url"] == "https://example.org/book/a/page.html"
 
 
 def test_a_notebook_taken_away_has_numbers_in_its_text():

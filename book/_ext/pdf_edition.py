@@ -5,7 +5,6 @@ Chromium does the typesetting, so the edition shows what the site shows.
 On a site that is built already: ``python book/_ext/pdf_edition.py _build/html``.
 """
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +18,7 @@ from sphinx.util import logging
 
 from browser import HOW_TO_GET_ONE, find_browser
 from joined_pages import joined
+from made_from import commit, git
 from printing import print_joined, served
 
 PDF_NAME = "modern-recommendation-systems.pdf"
@@ -56,21 +56,10 @@ def edition_available() -> bool:
     return find_browser() is not None
 
 
-def git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says about the folder, or None without git or outside a repository."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
 def describe(folder: Path, title: str, author: str, rights: str) -> Edition:
     """Return the edition that is made from the sources in the folder."""
-    commit = git(folder, "rev-parse", "--short", "HEAD") or "unknown"
-    changes = " and uncommitted changes" if git(folder, "status", "--porcelain") else ""
     date = git(folder, "log", "-1", "--format=%cs") or "unknown date"
-    return Edition(title, author, rights, commit + changes, date)
+    return Edition(title, author, rights, commit(folder), date)
 
 
 def make_edition(site: Path, first: str, edition: Edition) -> Path:

@@ -32,7 +32,11 @@ ELSEWHERE = (
 # favourite to replace and a product of its own. Nobody's result was looked at in the choice.
 CONFIG, SEED = ShopConfig(n_users=200, n_products=6), 2
 ROUNDS, STREAMS = 2_000, 4  # visits of one stream; streams that follow each other in the shop
-SETTINGS = {"alpha": 0.1, "ridge": 0.3, "epsilon": 0.05}  # as in the chapter's arena
+SETTINGS = {
+    "alpha": 0.1,
+    "ridge": 0.3,
+    "epsilon": 0.05,
+}  # LinUCB's and ε-greedy's ε in the chapter's arena
 
 
 def _rounded(array: np.ndarray, digits: int = 4) -> list:

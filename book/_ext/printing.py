@@ -19,7 +19,7 @@ from browser import open_browser
 
 PRINTABLE_WIDTH = 680  # CSS pixels between the margins that print.css gives the page
 TEN_MINUTES = 600_000
-MOST_PRINTS = 5  # two should do, but the browser does not lay out every page alike each time
+MOST_PRINTS = 8  # two should do, but the browser does not lay out every page alike each time
 
 # Resolves when every formula is typeset and every figure and font is there.
 READY = """async () => {

@@ -7,7 +7,6 @@ long been written; `python book/_ext/verified.py`, run after the comparison, fil
 import ast
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,27 +14,12 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
+from made_from import commit
 from take_away import executed_page
 
 APPENDIX = "book/appendix-c-verification"
 OPEN = "not yet compared with a second run"
 SPAN = re.compile(r'(<span class="second-run">)([^<]*)(</span>)')
-
-
-def commit(folder: Path) -> str:
-    """Return the commit of the sources, marked where they differ from it."""
-    git = [
-        "git",
-        "-C",
-        str(folder),
-        "describe",
-        "--always",
-        "--abbrev=10",
-        "--dirty",
-        "--exclude=*",
-    ]
-    found = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    return found.replace("-dirty", " with uncommitted changes") or "unknown"
 
 
 def claims(notebook: NotebookNode) -> int:
