@@ -76,6 +76,8 @@ def test_the_line_counts_cells_and_assertions_of_claims():
     notebook = new_notebook(cells=[claim, new_code_cell("assert True")])
     said = verified.first_run(notebook, 61.2, "0123456789")
     assert said.startswith("2 cells executed in 61 seconds from commit 0123456789; 2 assertions")
+    without = new_notebook(cells=[new_code_cell("assert True")])
+    assert verified.first_run(without, 1.0, "x") == "1 cells executed in 1 seconds from commit x; "
 
 
 def test_a_page_is_stamped_once(tmp_path: Path):

@@ -31,10 +31,8 @@ def claims(notebook: NotebookNode) -> int:
 def first_run(notebook: NotebookNode, seconds: float, made_from: str) -> str:
     """Return what the build knows of a page."""
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    return (
-        f"{cells} cells executed in {seconds:.0f} seconds from commit {made_from}; "
-        f"{claims(notebook)} assertions about its claims held; "
-    )
+    held = f"{n} assertions about its claims held; " if (n := claims(notebook)) else ""
+    return f"{cells} cells executed in {seconds:.0f} seconds from commit {made_from}; {held}"
 
 
 def second_run(counts: dict[str, int]) -> str:
