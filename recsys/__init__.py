@@ -16,6 +16,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
 ``recsys.linear_memory``    what they remember: ridge regression, one rank-one update at a time
 ``recsys.forgetful_memory`` ... and what they forget: windows and discounts
+``recsys.few_rows``         ... and the widths of many arms that were played a few times each
 ``recsys.stacked``          rows times many vectors or matrices in one call
 ``recsys.neuralucb``        one network for all arms, and optimism in the space of its gradients
 ``recsys.neural_relatives`` neural Thompson sampling, and a linear model on the last layer

@@ -13,9 +13,11 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.stacked import Triangles, inner_products, outer, quadratic_forms
+from recsys.few_rows import FewRows
+from recsys.stacked import Triangles, inner_products, matvec, outer, quadratic_forms, vecdot
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
+LARGE = 2**18  # numbers in all matrices from which reading them takes longer than calling NumPy
 
 
 def fresh_inverse(A: np.ndarray) -> np.ndarray:
@@ -100,17 +102,29 @@ class RidgeMemory(LinearMemory):
     ) -> None:
         super().__init__(n_models, n_features, ridge, n_worlds)
         d = self.n_features
-        self.A = np.tile(self.ridge * np.eye(d), (*self.shape, 1, 1))  # (M, d, d)
-        self.A_inv = np.tile(np.eye(d) / self.ridge, (*self.shape, 1, 1))  # (M, d, d)
+        self._both = np.empty((2, *self.shape, d, d))  # A and A⁻¹, which change together
+        self.A, self.A_inv = self._both  # (M, d, d) each
+        self.A[...], self.A_inv[...] = self.ridge * np.eye(d), np.eye(d) / self.ridge
         self.b = np.zeros((*self.shape, d))  # (M, d)
         self.theta = np.zeros((*self.shape, d))  # (M, d)
         self._age = np.zeros(self.shape, dtype=np.int64)  # updates since the last fresh inverse
-        self._triangles = Triangles(self.A_inv)  # a copy for rows that all models share
+        self._pair = np.zeros((2, *self.shape[:-1], d))  # x and A⁻¹x of the row that comes,
+        self._change = np.zeros((*self._pair.shape, d))  # and what it adds to A and A⁻¹
+        self._triangles = self._few = None  # copies, from which a decision reads less
+        if n_worlds is None and n_models * d * d >= LARGE:
+            self._few = FewRows(n_models, d, self.ridge)
+        else:
+            self._triangles = Triangles(self.shape, d)
+            self._triangles[...] = self.A_inv
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
-        shared = rows.ndim < self.theta.ndim
-        squared = self._triangles.forms(rows) if shared else quadratic_forms(self.A_inv, rows)
+        if self._few is not None:
+            squared = self._few.forms(rows, self.A_inv)
+        elif rows.ndim < self.theta.ndim:
+            squared = self._triangles.forms(rows)
+        else:
+            squared = quadratic_forms(self.A_inv, rows)
         return inner_products(self.theta, rows), np.sqrt(np.maximum(squared, 0.0))
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
@@ -119,20 +133,36 @@ class RidgeMemory(LinearMemory):
 
     def _rank_one(self, at: tuple, x: np.ndarray, reward: np.ndarray, sign: float) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        A, A_inv, b = self.A[at], self.A_inv[at], self.b[at]  # in one world these are views
-        signed = x if sign > 0 else -x
-        direction = np.matvec(A_inv, x)  # A⁻¹x
-        growth = 1.0 + np.vecdot(signed, direction)  # det A after / det A before
-        step = sign / np.maximum(growth, TRUSTED[0])  # a smaller growth is refreshed below
-        A_inv -= step[..., None, None] * outer(direction, direction)
-        A += outer(signed, x)
-        b += signed * reward[..., None]
-        if self._worlds is not None:
-            self.A[at], self.A_inv[at], self.b[at] = A, A_inv, b
+        one = self._worlds is None
+        direction = matvec(self.A_inv[at], x)  # A⁻¹x
+        growth = 1.0 + sign * vecdot(x, direction)  # det A after / det A before
+        # A growth that is too small is mended below, by a fresh inverse.
+        if one:
+            signed, step = sign * float(reward), sign / max(float(growth), TRUSTED[0])
+        else:
+            signed, step = (sign * reward)[:, None], sign / np.maximum(growth, TRUSTED[0])
+        pair, change = self._pair, self._change
+        pair[0], pair[1] = x, direction
+        np.multiply(pair[..., :, None], pair[..., None, :], out=change)
+        if sign < 0:
+            change[0] *= sign
+        change[1] *= -step if one else -step[:, None, None]
+        if one:
+            both = self._both[:, at[0]]  # a view
+            both += change
+        else:
+            self._both[:, *at] += change
+        self.b[at] += signed * x
         self._age[at] += 1
         self._refresh(at, growth)
-        self._triangles[at] = self.A_inv[at]
-        self.theta[at] = np.matvec(self.A_inv[at], self.b[at])
+        A_inv = self.A_inv[at]
+        if self._few is None:
+            self._triangles[at] = A_inv
+        elif self._age[at]:
+            self._few.correct(at[0], direction, step, A_inv)
+        else:  # the inverse is fresh
+            self._few.replace(at[0], A_inv)
+        self.theta[at] = matvec(A_inv, self.b[at])
 
     def _refresh(self, at: tuple, growth: np.ndarray) -> None:
         """Compute A⁻¹ from A where it is old or the last update was badly scaled."""

@@ -33,6 +33,8 @@ class Policy(Protocol):
 def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the index of the largest score along the last axis, ties broken at random."""
     best = scores.argmax(axis=-1)
+    if scores.ndim == 1 and best + scores[::-1].argmax() == len(scores) - 1:
+        return best  # the first of the largest is the last of them
     top = scores[best] if scores.ndim == 1 else scores.max(axis=-1, keepdims=True)
     tied = scores == top
     if np.count_nonzero(tied) == best.size:  # one winner in every row

@@ -13,10 +13,23 @@ def outer(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return u[..., :, None] * v[..., None, :]
 
 
+def matvec(matrices: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return Mx for one matrix (m, d) and one row (d,), or for a stack of each.
+
+    For a single pair ``dot`` is the same product and takes half the time to call.
+    """
+    return matrices.dot(x) if matrices.ndim == 2 else np.matvec(matrices, x)
+
+
+def vecdot(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Return uᵀv for vectors (d,), or for a stack of each; see ``matvec``."""
+    return u.dot(v) if u.ndim == 1 else np.vecdot(u, v)
+
+
 def inner_products(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return vᵀx (..., M) for vectors (..., M, d) and rows (..., M, d), or (..., d) for all."""
     if rows.ndim == vectors.ndim - 1:
-        return np.matvec(vectors, rows)
+        return matvec(vectors, rows)
     return np.vecdot(vectors, rows)
 
 
@@ -47,24 +60,25 @@ class Triangles:
 
     Parameters
     ----------
-    matrices : ndarray
-        Symmetric matrices (..., M, d, d), which are copied.
+    lead : tuple of int
+        Shape (..., M) of the stack of matrices; they are to be set.
+    d : int
+        Rows and columns of a matrix.
     """
 
-    def __init__(self, matrices: np.ndarray) -> None:
-        d = matrices.shape[-1]
-        self.i, self.j = np.triu_indices(d)
-        self.place = d * self.i + self.j  # in a matrix written as one row
-        self.times = np.where(self.i == self.j, 1.0, 2.0)
-        self.entries = np.empty((*matrices.shape[:-2], len(self.i)))  # (..., M, d(d+1)/2)
-        self[...] = matrices
+    def __init__(self, lead: tuple[int, ...], d: int) -> None:
+        i, j = self.pairs = np.stack(np.triu_indices(d))  # (2, d(d+1)/2)
+        self.place = d * i + j  # in a matrix written as one row
+        self.times = np.where(i == j, 1.0, 2.0)
+        self.entries = np.empty((*lead, len(i)))  # (..., M, d(d+1)/2)
 
     def __setitem__(self, at: tuple, matrices: np.ndarray) -> None:
         """Copy other matrices to the places ``at``."""
         flat = matrices.reshape(*matrices.shape[:-2], -1)
         self.entries[at] = flat.take(self.place, axis=-1) * self.times
 
-    def forms(self, rows: np.ndarray) -> np.ndarray:
-        """Return xᵀMx (..., M) for rows (..., d)."""
-        pairs = rows.take(self.i, axis=-1) * rows.take(self.j, axis=-1)  # take is quicker than []
-        return np.matvec(self.entries, pairs)
+    def forms(self, rows: np.ndarray, n: int | None = None) -> np.ndarray:
+        """Return xᵀMx (..., M) for rows (..., d), of the first n matrices where n is given."""
+        both = rows.take(self.pairs, axis=-1)  # (..., 2, d(d+1)/2); take is quicker than []
+        entries = self.entries if n is None else self.entries[..., :n, :]
+        return matvec(entries, both[..., 0, :] * both[..., 1, :])

@@ -318,8 +318,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="inverse-started-at-lambda",
         file="linear_memory.py",
-        before="np.tile(np.eye(d) / self.ridge,",
-        after="np.tile(np.eye(d) * self.ridge,",
+        before="self.ridge * np.eye(d), np.eye(d) / self.ridge",
+        after="self.ridge * np.eye(d), np.eye(d) * self.ridge",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
@@ -384,16 +384,30 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="pairs-counted-once",
         file="stacked.py",
-        before="np.where(self.i == self.j, 1.0, 2.0)",
-        after="np.ones(len(self.i))",
+        before="np.where(i == j, 1.0, 2.0)",
+        after="np.ones(len(i))",
         killed_by="tests/test_stacked.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
     ),
     Mutant(
         name="widths-of-the-round-before",
         file="linear_memory.py",
-        before="        self._triangles[at] = self.A_inv[at]\n",
-        after="",
+        before="            self._triangles[at] = A_inv\n",
+        after="            pass\n",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+    ),
+    Mutant(
+        name="corrections-of-another-arm",
+        file="few_rows.py",
+        before="free, last = np.flatnonzero(mine[:n]), n + np.flatnonzero(~mine[n:])",
+        after="free, last = np.flatnonzero(mine[:n]), n + np.arange(mine[:n].sum())",
+        killed_by="tests/test_few_rows.py::test_widths_are_those_of_the_matrices_at_every_age",
+    ),
+    Mutant(
+        name="fresh-inverse-not-passed-on",
+        file="linear_memory.py",
+        before="self._few.replace(at[0], A_inv)",
+        after="self._few.correct(at[0], direction, step, A_inv)",
+        killed_by="tests/test_few_rows.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
     ),
     Mutant(
         name="nan-is-not-too-large",

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
     {"archive", "checks", "growing", "records", "stacked", "tally"},
-    {"mlp", "streams", "world", "parallel", "training"},
+    {"few_rows", "mlp", "parallel", "streams", "training", "world"},
     {"simulator"},
     {"factors", "features", "policies", "score_network"},
     {"gradient_memory", "linear_memory", "replay"},

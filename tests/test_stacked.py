@@ -1,7 +1,22 @@
 import numpy as np
 import pytest
 
-from recsys.stacked import Triangles, inner_products, matrix_times_rows, outer, quadratic_forms
+from recsys.stacked import (
+    Triangles,
+    inner_products,
+    matrix_times_rows,
+    matvec,
+    outer,
+    quadratic_forms,
+    vecdot,
+)
+
+
+def triangles_of(matrices: np.ndarray) -> Triangles:
+    triangles = Triangles(matrices.shape[:-2], matrices.shape[-1])
+    triangles[...] = matrices
+    return triangles
+
 
 leading = pytest.mark.parametrize("lead", [(), (3,)])
 
@@ -36,7 +51,7 @@ def test_forms_are_those_of_loops_whether_rows_are_shared_or_not(
 ):
     rng = np.random.default_rng(0)
     matrices, rows = symmetric(rng, *lead, m, d, d), rng.standard_normal((*lead, 4, d))
-    each, shared = quadratic_forms(matrices, rows), Triangles(matrices).forms(rows[..., 0, :])
+    each, shared = quadratic_forms(matrices, rows), triangles_of(matrices).forms(rows[..., 0, :])
     assert each.shape == (*lead, 4)
     assert shared.shape == (*lead, m)
     for *world, a in np.ndindex(*lead, 4):
@@ -49,7 +64,7 @@ def test_triangles_are_a_copy_and_follow_one_matrix_in_each_world():
     rng = np.random.default_rng(0)
     matrices = symmetric(rng, 3, 4, 2, 2)
     triangles, rows, at = (
-        Triangles(matrices),
+        triangles_of(matrices),
         rng.standard_normal((3, 2)),
         (np.arange(3), [2, 0, 2]),
     )
@@ -57,8 +72,23 @@ def test_triangles_are_a_copy_and_follow_one_matrix_in_each_world():
     matrices[at] = symmetric(rng, 3, 2, 2)
     assert np.array_equal(triangles.forms(rows), before)
     triangles[at] = matrices[at]
-    assert np.array_equal(triangles.forms(rows), Triangles(matrices).forms(rows))
+    assert np.array_equal(triangles.forms(rows), triangles_of(matrices).forms(rows))
     assert (triangles.forms(rows) != before).sum() == 3
+
+
+def test_the_first_triangles_alone_are_read_where_a_number_is_given():
+    rng = np.random.default_rng(0)
+    triangles, x = triangles_of(symmetric(rng, 5, 3, 3)), rng.standard_normal(3)
+    assert np.array_equal(triangles.forms(x, 2), triangles.forms(x)[:2])
+
+
+@pytest.mark.parametrize("d", [1, 2, 9, 33])
+def test_one_product_and_a_stack_of_them_have_the_same_digits(d: int):
+    rng = np.random.default_rng(d)
+    matrices, u, v = (rng.standard_normal(shape) for shape in ((6, d, d), (6, d), (6, d)))
+    for n in range(6):
+        assert np.array_equal(matvec(matrices, u)[n], matvec(matrices[n], u[n]))
+        assert np.array_equal(vecdot(u, v)[n], vecdot(u[n], v[n]))
 
 
 def test_an_outer_product_holds_every_pair():

@@ -1,0 +1,99 @@
+"""The widths of many arms that were played a few times each, without reading their matrices.
+
+After n rows an arm's inverse is A⁻¹ = I/λ - Σᵢ sᵢ uᵢuᵢᵀ, where uᵢ is A⁻¹x and sᵢ is 1/(1 + xᵀA⁻¹x)
+at row i (``lem-sherman-morrison``). So
+
+    xᵀA⁻¹x = ‖x‖²/λ - Σᵢ sᵢ (uᵢᵀx)²,
+
+n vectors to read in the place of a matrix: less than the d(d+1)/2 numbers of a triangle as long as
+n < d/2. An arm that was never played costs nothing. In a large catalogue most arms are of this
+kind, and reading the state is what a decision takes its time for.
+
+Shapes: M models in one world, d features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.stacked import Triangles, quadratic_forms, vecdot
+
+
+class FewRows:
+    """Keeps each model as its corrections uᵢ, and as a triangle from d/2 corrections on.
+
+    Parameters
+    ----------
+    n_models, n_features : int
+    ridge : float
+        The penalty λ: every model starts at I/λ.
+    """
+
+    def __init__(self, n_models: int, n_features: int, ridge: float) -> None:
+        self.ridge = ridge
+        self.limit = n_features // 2  # corrections that a model may have
+        self.counts = np.zeros(n_models, dtype=np.int64)  # corrections of each model
+        self.n = 0  # corrections of all models together
+        self.vectors = np.empty((n_models, n_features))  # uᵢ, those of all models mixed
+        self.steps = np.empty(n_models)  # sᵢ
+        self.models = np.empty(n_models, dtype=np.int64)  # whose they are
+        self.places = np.full(n_models, -1)  # of each model among the triangles
+        self.whole = np.empty(0, dtype=np.int64)  # models that are kept as triangles
+        self.triangles = Triangles((n_models,), n_features)  # pages are taken as they are filled
+
+    def forms(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+        """Return xᵀA⁻¹x (M,) for a row (d,) that all models share, or for a row each (M, d).
+
+        ``matrices`` are the inverses (M, d, d) themselves; a row each needs those of the models
+        that are kept whole, and all of them once these are many.
+        """
+        shared, m = rows.ndim == 1, len(self.whole)
+        if not shared and 2 * m > len(self.counts):
+            return quadratic_forms(matrices, rows)
+        vectors, models = self.vectors[: self.n], self.models[: self.n]
+        along = vectors.dot(rows) if shared else np.vecdot(vectors, rows.take(models, axis=0))
+        along *= along
+        along *= self.steps[: self.n]
+        squared = vecdot(rows, rows) / self.ridge - np.bincount(models, along, len(self.counts))
+        if m:
+            some = None if shared else matrices[self.whole]
+            squared[self.whole] = (
+                self.triangles.forms(rows, m) if shared else quadratic_forms(some, rows[self.whole])
+            )
+        return squared
+
+    def correct(self, model: int, vector: np.ndarray, step: float, matrix: np.ndarray) -> None:
+        """Take step u uᵀ from a model; ``matrix`` (d, d) is what its inverse is afterwards."""
+        if self.places[model] >= 0 or self.counts[model] >= self.limit:
+            self.replace(model, matrix)
+            return
+        if self.n == len(self.steps):
+            self._grow()
+        self.vectors[self.n], self.steps[self.n], self.models[self.n] = vector, step, model
+        self.n += 1
+        self.counts[model] += 1
+
+    def replace(self, model: int, matrix: np.ndarray) -> None:
+        """Keep another inverse (d, d) of a model, as a triangle from now on."""
+        if self.places[model] < 0:
+            self.places[model] = len(self.whole)
+            self.whole = np.append(self.whole, model)
+            self._drop(model)
+        self.triangles[self.places[model]] = matrix
+
+    def _drop(self, model: int) -> None:
+        """Forget a model's corrections; the last ones of the others fill their places."""
+        mine = self.models[: self.n] == model
+        n = self.n - np.count_nonzero(mine)
+        free, last = np.flatnonzero(mine[:n]), n + np.flatnonzero(~mine[n:])
+        for kept in (self.vectors, self.steps, self.models):
+            kept[free] = kept[last]
+        self.n, self.counts[model] = int(n), 0
+
+    def _grow(self) -> None:
+        """Make room for twice as many corrections."""
+        for name in ("vectors", "steps", "models"):
+            kept = getattr(self, name)
+            longer = np.empty((2 * len(kept), *kept.shape[1:]), dtype=kept.dtype)
+            longer[: len(kept)] = kept
+            setattr(self, name, longer)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.few_rows import FewRows
+from recsys.linear_memory import LARGE, RidgeMemory
+from recsys.linucb import LinUCB, SlidingWindowLinUCB
+from strategies import few
+
+
+def memories(m: int, d: int, ridge: float) -> tuple[RidgeMemory, RidgeMemory]:
+    """Return a memory that keeps few rows, however small it is, and one that does not."""
+    plain, sparing = RidgeMemory(m, d, ridge), RidgeMemory(m, d, ridge)
+    assert plain._few is None
+    sparing._few = FewRows(m, d, ridge)
+    return plain, sparing
+
+
+@few
+@given(
+    seed=st.integers(0, 999),
+    d=st.integers(1, 9),
+    m=st.integers(1, 6),
+    ridge=st.sampled_from([1e-3, 0.3, 1.0, 7.0]),
+)
+def test_widths_are_those_of_the_matrices_at_every_age(seed: int, d: int, m: int, ridge: float):
+    plain, sparing = memories(m, d, ridge)
+    rng = np.random.default_rng(seed)
+    for _ in range(5 * m * d):
+        shared, each = rng.standard_normal(d), rng.standard_normal((m, d))
+        for rows in (shared, each):
+            expected, found = plain.estimates(rows), sparing.estimates(rows)
+            assert np.array_equal(found[0], expected[0])
+            assert np.allclose(found[1], expected[1], rtol=1e-9, atol=1e-9)
+        model = np.array(rng.integers(rng.integers(m) + 1))  # some are played more than others
+        for memory in (plain, sparing):
+            memory.add(model, shared, np.array(1.0))
+    assert np.array_equal(plain.A_inv, sparing.A_inv)
+
+
+def test_an_arm_is_kept_as_corrections_until_a_triangle_is_shorter():
+    memory = RidgeMemory(3, 6)
+    memory._few = forms = FewRows(3, 6, 1.0)
+    rng, counts, whole = np.random.default_rng(0), [], []
+    for model in (0, 1, 0, 1, 0, 2, 0, 0):  # the fourth row of arm 0 is one too many
+        memory.add(np.array(model), rng.standard_normal(6), np.array(1.0))
+        counts.append(forms.n)
+        whole.append(forms.whole.tolist())
+    assert counts == [1, 2, 3, 4, 5, 6, 3, 3]
+    assert whole == [[]] * 6 + [[0]] * 2
+    assert sorted(forms.models[: forms.n]) == [1, 1, 2]
+
+
+def test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse():
+    plain, sparing = memories(2, 8, 1e-8)
+    for memory in (plain, sparing):
+        memory.add(np.array(1), np.eye(8)[0], np.array(1.0))
+        assert memory._age[1] == 0
+    assert sparing._few.whole.tolist() == [1]
+    for row in np.eye(8):
+        assert np.array_equal(plain.estimates(row)[1], sparing.estimates(row)[1])
+
+
+@pytest.mark.parametrize("kind", [LinUCB, SlidingWindowLinUCB])
+def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
+    d = 20
+    n_arms = LARGE // d**2 + 1
+    extra = {"window": 300} if kind is SlidingWindowLinUCB else {}
+    one = kind(n_arms, d, 0.5, 0.3, **extra)
+    many = kind(n_arms, d, 0.5, 0.3, n_worlds=1, **extra)
+    assert one.memory._few is not None
+    assert many.memory._few is None
+    rng = np.random.default_rng(0)
+    for t in range(600):
+        x, rewards = rng.standard_normal(d), rng.random(n_arms)
+        scores, expected = one.ucb(x), many.ucb(x[None])[0]
+        assert np.allclose(scores, expected, rtol=0, atol=1e-10)
+        arm = int(scores.argmax()) if t % 2 else t % 11  # some arms outgrow their corrections
+        one.update(arm, x, rewards[arm])
+        many.update([arm], x[None], rewards[[arm]])
+    assert len(one.memory._few.whole) > 5
+    assert one.memory._few.n > 200 or kind is SlidingWindowLinUCB
