@@ -14,7 +14,16 @@ import numpy as np
 
 from recsys import checks
 from recsys.few_rows import FewRows
-from recsys.stacked import Triangles, inner_products, matvec, outer, quadratic_forms, vecdot
+from recsys.stacked import (
+    Triangles,
+    at_least,
+    inner_products,
+    matvec,
+    outer,
+    quadratic_forms,
+    scaled,
+    vecdot,
+)
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
 LARGE = 2**18  # numbers in all matrices from which reading them takes longer than calling NumPy
@@ -133,36 +142,44 @@ class RidgeMemory(LinearMemory):
 
     def _rank_one(self, at: tuple, x: np.ndarray, reward: np.ndarray, sign: float) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        one = self._worlds is None
         direction = matvec(self.A_inv[at], x)  # A⁻¹x
         growth = 1.0 + sign * vecdot(x, direction)  # det A after / det A before
-        # A growth that is too small is mended below, by a fresh inverse.
-        if one:
-            signed, step = sign * float(reward), sign / max(float(growth), TRUSTED[0])
-        else:
-            signed, step = (sign * reward)[:, None], sign / np.maximum(growth, TRUSTED[0])
+        step = sign / at_least(growth, TRUSTED[0])  # a smaller growth is refreshed below
+        self._add_outer(at, x, sign, direction, -step)  # A += ±xxᵀ, A⁻¹ -= step A⁻¹x(A⁻¹x)ᵀ
+        self.b[at] += scaled(x, sign * reward)
+        self._age[at] += 1
+        self._refresh(at, growth)
+        self._copy(at, direction, step)
+        self.theta[at] = matvec(self.A_inv[at], self.b[at])
+
+    def _add_outer(
+        self, at: tuple, x: np.ndarray, sign: float, direction: np.ndarray, factor: np.ndarray
+    ) -> None:
+        """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: a call for both.
+
+        The products of vectors are exactly symmetric, and so remains what they are added to.
+        """
         pair, change = self._pair, self._change
         pair[0], pair[1] = x, direction
         np.multiply(pair[..., :, None], pair[..., None, :], out=change)
         if sign < 0:
             change[0] *= sign
-        change[1] *= -step if one else -step[:, None, None]
-        if one:
+        if self._worlds is None:
+            change[1] *= factor
             both = self._both[:, at[0]]  # a view
             both += change
         else:
+            change[1] *= factor[:, None, None]
             self._both[:, *at] += change
-        self.b[at] += signed * x
-        self._age[at] += 1
-        self._refresh(at, growth)
-        A_inv = self.A_inv[at]
+
+    def _copy(self, at: tuple, direction: np.ndarray, step: np.ndarray) -> None:
+        """Pass a changed A⁻¹ on to what decisions read in its place."""
         if self._few is None:
-            self._triangles[at] = A_inv
+            self._triangles[at] = self.A_inv[at]
         elif self._age[at]:
-            self._few.correct(at[0], direction, step, A_inv)
+            self._few.correct(at[0], direction, step, self.A_inv[at])
         else:  # the inverse is fresh
-            self._few.replace(at[0], A_inv)
-        self.theta[at] = matvec(A_inv, self.b[at])
+            self._few.replace(at[0], self.A_inv[at])
 
     def _refresh(self, at: tuple, growth: np.ndarray) -> None:
         """Compute A⁻¹ from A where it is old or the last update was badly scaled."""

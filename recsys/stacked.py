@@ -26,6 +26,16 @@ def vecdot(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return u.dot(v) if u.ndim == 1 else np.vecdot(u, v)
 
 
+def scaled(x: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Return a vector (d,) times its number, or each vector of a stack; see ``matvec``."""
+    return float(factor) * x if x.ndim == 1 else factor[..., None] * x
+
+
+def at_least(values: np.ndarray, floor: float) -> np.ndarray | float:
+    """Return the larger of a number, or of each number of an array, and the floor."""
+    return np.maximum(values, floor) if np.ndim(values) else max(float(values), floor)
+
+
 def inner_products(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return vᵀx (..., M) for vectors (..., M, d) and rows (..., M, d), or (..., d) for all."""
     if rows.ndim == vectors.ndim - 1:

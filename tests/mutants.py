@@ -391,7 +391,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="widths-of-the-round-before",
         file="linear_memory.py",
-        before="            self._triangles[at] = A_inv\n",
+        before="            self._triangles[at] = self.A_inv[at]\n",
         after="            pass\n",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
@@ -405,8 +405,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="fresh-inverse-not-passed-on",
         file="linear_memory.py",
-        before="self._few.replace(at[0], A_inv)",
-        after="self._few.correct(at[0], direction, step, A_inv)",
+        before="self._few.replace(at[0], self.A_inv[at])",
+        after="self._few.correct(at[0], direction, step, self.A_inv[at])",
         killed_by="tests/test_few_rows.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
     ),
     Mutant(

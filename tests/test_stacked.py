@@ -3,11 +3,13 @@ import pytest
 
 from recsys.stacked import (
     Triangles,
+    at_least,
     inner_products,
     matrix_times_rows,
     matvec,
     outer,
     quadratic_forms,
+    scaled,
     vecdot,
 )
 
@@ -89,6 +91,14 @@ def test_one_product_and_a_stack_of_them_have_the_same_digits(d: int):
     for n in range(6):
         assert np.array_equal(matvec(matrices, u)[n], matvec(matrices[n], u[n]))
         assert np.array_equal(vecdot(u, v)[n], vecdot(u[n], v[n]))
+
+
+def test_a_factor_and_a_floor_hold_for_a_number_and_for_a_stack():
+    x, factors = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, -1.0])
+    assert scaled(x, factors).tolist() == [[2, 4], [-3, -4]]
+    assert scaled(x[0], factors[0]).tolist() == [2, 4]
+    assert at_least(factors, 0.5).tolist() == [2.0, 0.5]
+    assert [at_least(f, 0.5) for f in factors] == [2.0, 0.5]
 
 
 def test_an_outer_product_holds_every_pair():
