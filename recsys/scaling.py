@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,7 +55,7 @@ def fixed_and_growing(sizes: ArrayLike, costs: ArrayLike, power: float) -> tuple
 
 @dataclass(frozen=True)
 class Growth:
-    """Seconds of one call at every size, once in every turn.
+    """Seconds that one call takes at every size, once in every turn.
 
     Attributes
     ----------
@@ -93,6 +93,10 @@ def time_growth(
 ) -> Growth:
     """Time a work at several sizes that take turns, so that a slow spell meets all of them.
 
+    The clock is that of the process: it stands still while another program has the processor. With
+    the wall's clock a busy machine would change the exponent, because a long work is interrupted
+    in every try and a short one is not. So the work may use one thread only.
+
     Parameters
     ----------
     works : mapping of size to function
@@ -103,8 +107,7 @@ def time_growth(
         Measurements of a size in one turn, of which the fastest counts: what else the machine does
         can only add to a time.
     shortest : float
-        Seconds that a measurement lasts at least, by several calls in a row. With 0 there is one
-        call, and none beforehand to warm up.
+        Seconds that a measurement lasts at least, by several calls in a row, at least 1e-6.
 
     Raises
     ------
@@ -113,9 +116,9 @@ def time_growth(
     """
     sizes = _sizes("works", list(works))
     turns, tries = checks.integer("turns", turns, 1), checks.integer("tries", tries, 1)
-    shortest = checks.number("shortest", shortest, 0.0)
+    shortest = checks.number("shortest", shortest, 1e-6)
     ways = list(works.values())
-    calls = [_calls_within(way, shortest) if shortest else 1 for way in ways]
+    calls = [_calls_within(way, shortest) for way in ways]
     seconds = np.empty((turns, len(ways)))
     for turn in range(turns):
         for n in range(len(ways))[:: 1 if turn % 2 == 0 else -1]:
@@ -125,10 +128,10 @@ def time_growth(
 
 
 def _seconds(way: Callable[[], object], calls: int) -> float:
-    start = perf_counter()
+    start = process_time()
     for _ in range(calls):
         way()
-    return perf_counter() - start
+    return process_time() - start
 
 
 def _calls_within(way: Callable[[], object], shortest: float) -> int:
