@@ -35,6 +35,7 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.serving``          a policy that stands still for a day, and is trained anew at night
 ``recsys.experiment``       policies against the shop with common random numbers
 ``recsys.evaluation``       regret, paired bands, log loss, AUC, calibration
+``recsys.scaling``          the exponents with which measured times grow
 ``recsys.figures``          one look for every figure
 ``recsys.literate``         live source and glued numbers for the pages
 ==========================  =====================================================================

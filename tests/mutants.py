@@ -582,4 +582,30 @@ MUTANTS: list[Mutant] = [
         after="allow_pickle=True",
         killed_by="tests/test_archive.py::test_nothing_is_unpickled",
     ),
+    Mutant(
+        name="exponent-through-the-origin",
+        file="scaling.py",
+        before="x = x - x.mean()",
+        after="x = x + 0.0",
+        killed_by="tests/test_scaling.py::test_an_exact_power_law_gives_its_exponent_everywhere",
+    ),
+    Mutant(
+        name="slowest-try-counts",
+        file="scaling.py",
+        before="total = min(",
+        after="total = max(",
+        killed_by=(
+            "tests/test_scaling.py::test_sizes_take_turns_up_and_down_and_the_fastest_try_counts"
+        ),
+    ),
+    Mutant(
+        name="band-over-sizes-of-the-call-overhead",
+        file="scaling.py",
+        before="self.sizes[-largest:], self.seconds[:, -largest:]",
+        after="self.sizes[:largest], self.seconds[:, :largest]",
+        killed_by=(
+            "tests/test_scaling.py::"
+            "test_the_exponent_of_a_growth_is_of_its_largest_sizes_with_a_band_over_turns"
+        ),
+    ),
 ]

@@ -25,7 +25,7 @@ LAYERS = [
     {"neural_relatives", "serving"},
     {"experiment"},
     {"evaluation"},
-    {"figures"},
+    {"figures", "scaling"},
     {"literate"},
 ]
 

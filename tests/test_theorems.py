@@ -35,6 +35,7 @@ from recsys.mlp import Scale
 from recsys.neuralucb import NeuralUCB
 from recsys.policies import MostPopular, Oracle, RandomPolicy
 from recsys.replay import Schedule
+from recsys.scaling import power_exponents
 from recsys.score_network import score_network
 from recsys.simulator import Shop
 from recsys.training import Training, train
@@ -1443,3 +1444,38 @@ def test_lem_gaussian_mixture_in_two_dimensions():
         xi @ np.linalg.solve(a, xi) / (2 * kappa**2)
     )
     assert dblquad(integrand, -9, 9, -9, 9, epsabs=1e-5)[0] == pytest.approx(wanted, rel=1e-4)
+
+
+POWERS = st.lists(
+    st.tuples(st.floats(1e-3, 1e3), st.integers(-4, 12).map(lambda c: c / 4)),
+    min_size=2,
+    max_size=5,
+    unique_by=lambda term: term[1],
+)
+
+
+@given(POWERS, st.lists(st.floats(-2, 2), min_size=2, max_size=8, unique=True))
+def test_prop_mixed_exponents_mean_of_shares_rising_and_around_every_fit(terms, logarithms):
+    factors_, exponents = (np.array(column)[:, None] for column in zip(*terms, strict=True))
+    u = np.sort(np.array(logarithms))
+    u = u[np.diff(u, prepend=-9.0) > 1e-3]
+
+    def total(u: np.ndarray) -> np.ndarray:
+        return (factors_ * np.exp(exponents * u)).sum(axis=0)
+
+    def slope(u: np.ndarray) -> np.ndarray:
+        shares = factors_ * np.exp(exponents * u) / total(u)
+        return (shares * exponents).sum(axis=0)
+
+    h = 1e-5
+    numeric = (np.log(total(u + h)) - np.log(total(u - h))) / (2 * h)
+    assert slope(u) == pytest.approx(numeric, abs=1e-6)
+    far = slope(np.array([-400.0, *u, 200.0]))
+    assert far[0] == pytest.approx(exponents.min(), abs=1e-6)
+    assert far[-1] == pytest.approx(exponents.max(), abs=1e-6)
+    assert (np.diff(far) >= -1e-12).all()
+    if len(u) >= 2:
+        fit = power_exponents(np.exp(u), total(u))
+        assert slope(u[0]) - 1e-9 <= fit <= slope(u[-1]) + 1e-9
+        if slope(u[-1]) - slope(u[0]) > 1e-6:
+            assert slope(u[0]) < fit < slope(u[-1])
