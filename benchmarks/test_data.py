@@ -21,7 +21,7 @@ from recsys.training import Training, train
 
 IMPRESSIONS = 200_000
 N, EPOCHS = 25_600, 2  # rows and epochs of the training that is timed
-TRAINING = Training(epochs=EPOCHS, batch_size=512, learning_rate=1e-3, validation_fraction=0.0)
+TRAINING = Training(epochs=EPOCHS, batch_size=512, validation_fraction=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -112,8 +112,8 @@ def log():
 
 
 def network(vocabularies: tuple[int, int]) -> ClickNetwork:
-    """Return the same untrained network each time: embeddings of 32, layers of 64, 64 and 32."""
-    return ClickNetwork(vocabularies, embedding_dim=32, hidden=(64, 64, 32), seed=0)
+    """Return the same untrained network each time, with the sizes that chapter 1 uses."""
+    return ClickNetwork(vocabularies, seed=0)
 
 
 @pytest.mark.parametrize("dataset", [TensorDataset, Rows])
