@@ -61,8 +61,17 @@ def one_race(name: str, records: list[dict]) -> dict:
         **{key: first[key] for key in ("work", "unit", "threads", "repeats")},
         "rows": summary(records),
         "facts": facts(records),
-        "records": [{key: r[key] for key in ("ours", "peers", "facts")} for r in records],
+        "records": [kept(record) for record in records],
     }
+
+
+def kept(record: dict) -> dict:
+    """Return the numbers of one run; what is the same in all runs stands in the summary."""
+    peers = [
+        {k: v for k, v in peer.items() if k not in ("goal", "note")} for peer in record["peers"]
+    ]
+    values = {fact["name"]: fact["value"] for fact in record["facts"]}
+    return {"ours": record["ours"], "peers": peers, "facts": values}
 
 
 def summary(records: list[dict]) -> list[dict]:

@@ -10,7 +10,8 @@ formula (``test_linear_equality``). Streams:
 Who learns from its own decisions is shown its own clicks. Nobody starts afresh: before the clock
 starts, ours has learned 13 to 14 rows of every arm (``PLAYS``), and each repeat goes on from there.
 The peers go on from repeat to repeat too, but from an empty start, because their time a round
-does not depend on how much they have learned and some would take minutes.
+does not depend on how much they have learned and some would take minutes. River's does, so river
+learns the same rows beforehand.
 """
 
 from __future__ import annotations
@@ -132,8 +133,11 @@ def _count() -> Iterator[int]:
 
 def players(stream: Stream, **who: tuple) -> dict[str, Runner]:
     """Return the runners of a table ``name=(maker, units, goal, note)``."""
-    size = (stream.n_arms, stream.d, ALPHA, RIDGE)
-    return {name: rounds(make(*size), stream, *rest) for name, (make, *rest) in who.items()}
+    made = {name: make(stream.n_arms, stream.d, ALPHA, RIDGE) for name, (make, *_) in who.items()}
+    for peer in made.values():
+        if isinstance(peer, River):
+            stream.teach(peer, PLAYS)  # it makes an arm's matrix only when the arm is first taught
+    return {name: rounds(made[name], stream, *rest) for name, (_, *rest) in who.items()}
 
 
 def gittins_with_attributes(*size: float) -> Gittins:

@@ -152,7 +152,8 @@ def test_the_median_of_the_runs_decides_about_a_goal(ratios, met):
     assert ours == {"who": table.OURS, "seconds": 0.1, "low": 0.09, "high": 0.2}
     assert peer["met"] is met
     assert (peer["ratio_low"], peer["ratio"], peer["ratio_high"]) == ratios
-    assert len(race["records"]) == 3
+    assert [record["peers"][0]["ratio"] for record in race["records"]] == list(ratios)
+    assert race["records"][0]["facts"] == {"peak": 5.0}
 
 
 def test_seconds_and_facts_over_runs():
