@@ -164,7 +164,9 @@ class Shop:
                 f"users, products, rounds: got shapes {shapes}, expected shapes that broadcast"
             ) from error
         category = self.products.category[products]
-        stage = np.searchsorted([at for at, *_ in self._shocks], rounds, side="right")
+        stage = 0
+        if self._shocks:
+            stage = np.searchsorted([at for at, *_ in self._shocks], rounds, side="right")
         log_affinity = self._log_affinity[stage, users, category]
         if self.config.drift_amplitude > 0:
             angle = 2 * np.pi * rounds / self.config.drift_period
@@ -205,7 +207,7 @@ class Shop:
         draws = self._streams.uniforms("logging", visits.rounds)
         products = np.empty(n, dtype=np.int64)
         propensities = np.empty(n)
-        top = top_category(self.users, visits.users)
+        top = top_category(self.users, np.arange(self.n_users))[visits.users]  # (n,)
         for rows in self.stable_parts(visits.rounds):
             table = self._exposure(int(visits.rounds[rows][0]))
             cumulative = np.cumsum(table, axis=1)

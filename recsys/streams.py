@@ -46,6 +46,11 @@ class Streams:
     def uniforms(self, stream: str, rounds: ArrayLike) -> np.ndarray:
         """Return the uniforms in [0, 1) of the rounds, in the shape of ``rounds``."""
         rounds = checks.ids("rounds", rounds, HORIZON)
+        if rounds.size:  # the usual case: rounds that stand together are a piece of the stream
+            first, last = rounds.min() // BLOCK, rounds.max() // BLOCK
+            if (last - first) * BLOCK <= rounds.size:
+                piece = [self._block(stream, int(block)) for block in range(first, last + 1)]
+                return np.concatenate(piece)[rounds - first * BLOCK]
         blocks, offsets = np.divmod(rounds, BLOCK)
         wanted, inverse = np.unique(blocks, return_inverse=True)
         drawn = np.stack([self._block(stream, int(block)) for block in wanted])
