@@ -70,6 +70,10 @@ class Factors:
         """Return the factors of some of the K rows."""
         return self.map(lambda tensor: tensor[..., which, :])
 
+    def take(self, which: torch.Tensor) -> Factors:
+        """Return the factors of those of the K rows whose numbers are given."""
+        return self.map(lambda tensor: tensor.index_select(-2, which))
+
     def part(self, layers: slice) -> Factors:
         """Return the factors of some of the layers."""
         return Factors(

@@ -90,6 +90,19 @@ class GradientMemory:
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
         return squared
 
+    def rivals(
+        self, factors: Factors, needed: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
+
+        For one world. Arms with less may be among them, but none that has it is missing. A form that knows cheap
+        bounds from above overrides this: whoever stays below what is needed by such a bound is left
+        out, and its bonus is never computed.
+        """
+        squared = self.bonus(factors)
+        which = reaching(squared, needed, squared)
+        return which, squared[which]
+
     def add(self, factors: Factors) -> None:
         """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
         factors = self._checked(factors)
@@ -194,6 +207,7 @@ class DiagonalMemory(GradientMemory):
             like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
         ]
         self._inverse = [self.scale / z for z in self._z]
+        self._majorants: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # made when asked
 
     @property
     def diagonal(self) -> torch.Tensor:
@@ -211,6 +225,27 @@ class DiagonalMemory(GradientMemory):
         for n, (z, value) in enumerate(zip(self._z, state, strict=True)):
             z.copy_(value)
             self._inverse[n] = self.scale / z
+        self._majorants = None
+
+    def rivals(
+        self, factors: Factors, needed: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
+
+        Where D ≤ u vᵀ in every place, (δ²)ᵀ D a² ≤ (u·δ²)(v·a²): two inner products in the place of
+        a product with a matrix. Every term is positive, so rounding is a matter of a few ε.
+        """
+        factors = self._checked(factors)
+        if self._majorants is None:
+            self._majorants = [_majorant(inverse) for inverse in self._inverse]
+        ceiling = torch.zeros_like(factors.scores)
+        for (a, delta, biased), (u, v) in zip(factors.layers(), self._majorants, strict=True):
+            inputs = a.square() @ v[: a.shape[-1]]
+            if biased:
+                inputs += v[-1]
+            ceiling += inputs.mul_(delta.square() @ u)
+        which = reaching(ceiling, needed, ceiling)
+        return which, self._bonus(factors.take(which))
 
     def _numbers_per_arm(self) -> int:
         return sum(2 * w + h for w, h, _ in self.shapes)
@@ -225,6 +260,22 @@ class DiagonalMemory(GradientMemory):
         for n, (a, delta, biased) in enumerate(factors.layers()):
             self._z[n] += (self.scale * delta.square()).mT @ _squares(a, biased)
             self._inverse[n] = self.scale / self._z[n]
+        self._majorants = None
+
+
+def _majorant(D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return u (h) and v (w) with D ≤ u vᵀ in every place of a positive D, and nearly equal."""
+    v = (D / D.mean(dim=-1, keepdim=True)).amax(dim=-2)
+    return (D / v).amax(dim=-1), v
+
+
+def reaching(squared: torch.Tensor, needed: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """Return the places where ``squared`` is ``needed`` or more up to rounding, or no number.
+
+    ``size`` is that of the numbers that ``squared`` was computed from: half of their digits count.
+    """
+    slack = torch.finfo(squared.dtype).eps ** 0.5
+    return (~(squared + slack * size < needed)).nonzero()[:, 0]
 
 
 def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:

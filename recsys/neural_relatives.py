@@ -21,6 +21,8 @@ class NeuralThompson(NeuralUCB):
     α/√λ. Takes the parameters of ``NeuralUCB``, whose ``ucb`` it keeps.
     """
 
+    prunes = False  # what is chosen is the largest draw
+
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return a draw (..., K) for contexts that are already checked."""
         mean, width = self._estimates(contexts)
@@ -48,6 +50,7 @@ class NeuralLinear(NeuralUCB):
     """
 
     layers = slice(-1, None)
+    prunes = False  # the mean is another one than the network's
 
     def __init__(self, *settings: object, covariance: str = "full", **others: object) -> None:
         checks.one_of("covariance", covariance, ("full",))

@@ -20,7 +20,7 @@ LAYERS = [
     {"simulator"},
     {"factors", "features", "policies", "score_network"},
     {"gradient_memory", "linear_memory", "replay"},
-    {"dual_memory", "forgetful_memory", "persistent"},
+    {"dual_memory", "forgetful_memory", "persistent", "pruning"},
     {"baseline", "gradients", "linucb", "logistic", "neuralucb"},
     {"neural_relatives", "serving"},
     {"experiment"},
