@@ -27,6 +27,8 @@ class KernelMemory(GradientMemory):
     memory takes t²/2 + O(t √p) numbers. Faster than ``FullMemory`` until t is near p.
     """
 
+    looked_at = 1_024
+
     def _start(self) -> None:
         where = (self.dtype, self.device)
         self.cholesky = GrowingCholesky(self.worlds, self.ridge, *where)
@@ -85,7 +87,7 @@ class KernelMemory(GradientMemory):
         k = first.new_empty((len(first), self.rounds))
         for rounds, strip in self.cholesky.strips(STRIP):
             left = reaching(squared, needed, first)
-            if len(left) < len(which):
+            if len(left) < 0.9 * len(which):  # else it is not worth the copies
                 which, needed, first, squared = (x[left] for x in (which, needed, first, squared))
                 factors, known = factors.take(left), k[left, : rounds.start]
                 k = k[: len(left)]

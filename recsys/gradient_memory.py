@@ -45,6 +45,8 @@ class GradientMemory:
         not finite. The memory is then unchanged.
     """
 
+    looked_at = 2_048  # arms that ``rivals`` should be asked about together
+
     def __init__(
         self,
         model: nn.Module,

@@ -66,7 +66,8 @@ class NeuralLinear(NeuralUCB):
 
     def _regress(self) -> None:
         """Compute Z⁻¹, Σ r φ and θ̂ from all rounds, with φ at the present parameters."""
-        rounds = sweep(replace(self._mlp, inputs=()), self.replay.rows.rows)
+        with torch.no_grad():
+            rounds = sweep(replace(self._mlp, inputs=()), self.replay.rows.rows)
         self.memory.refill(rounds)
         phi, rewards = self._features(rounds), self.replay.rewards.rows
         self.b = (phi * rewards.to(phi.dtype)).sum(dim=-2)  # (..., q)

@@ -182,7 +182,7 @@ class NeuralUCB(PersistentPolicy):
         contexts = self._checked(contexts)
         offered = np.flatnonzero(self._mask(contexts, available))
         rows = contexts if len(offered) == len(contexts) else contexts[offered]
-        left = contenders(self._factors, self.memory, self.alpha, rows, ARMS)
+        left = contenders(self._factors, self.memory, self.alpha, rows)
         scores = np.full(len(contexts), -np.inf)
         scores[offered[left]] = self.scores(rows[left])
         return int(argmax_random_ties(scores, self.rng))

@@ -28,7 +28,6 @@ def contenders(
     memory: GradientMemory,
     alpha: float,
     rows: np.ndarray,
-    size: int,
 ) -> np.ndarray:
     """Return the numbers of the rows that may have the largest f + α √(c g·Z⁻¹·g), in order.
 
@@ -41,12 +40,10 @@ def contenders(
     alpha : float
         The weight α, more than 0.
     rows : ndarray (K, d)
-    size : int
-        Number of rows that are looked at together.
     """
     best = -np.inf  # the largest bound so far
     seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
-    for part in chunks(len(rows), size):
+    for part in chunks(len(rows), memory.looked_at):
         found = sweep(rows[part])
         mean = found.scores.to(memory.dtype)  # (n,)
         slack = torch.finfo(found.scores.dtype).eps ** 0.5
