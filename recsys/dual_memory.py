@@ -71,9 +71,7 @@ class KernelMemory(GradientMemory):
             squared -= self.cholesky.times(self._cross(factors)).square_().sum(dim=-2)
         return (squared / self.ridge).clamp_min_(0.0)
 
-    def rivals(
-        self, factors: Factors, needed: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
 
         The bonus is (c ‖g‖² - Σ_i (L⁻¹k)_i²) / λ, and row i of L⁻¹ asks for the first i rounds

@@ -92,9 +92,7 @@ class GradientMemory:
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
         return squared
 
-    def rivals(
-        self, factors: Factors, needed: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
 
         For one world. Arms with less may be among them, but none that has it is missing. A form that knows cheap
@@ -229,9 +227,7 @@ class DiagonalMemory(GradientMemory):
             self._inverse[n] = self.scale / z
         self._majorants = None
 
-    def rivals(
-        self, factors: Factors, needed: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
 
         Where D ≤ u vᵀ in every place, (δ²)ᵀ D a² ≤ (u·δ²)(v·a²): two inner products in the place of
