@@ -8,7 +8,6 @@ for one copy of it; ``tensors`` leaves that out.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -47,8 +46,7 @@ def by_backpack(model: nn.Module, X: torch.Tensor, out: torch.Tensor | None) -> 
     def run() -> object:
         model.zero_grad(set_to_none=True)
         total = identity(model(X))
-        with backpack(BatchGrad()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with backpack(BatchGrad()):
             total.backward()
         return join((value.grad_batch for value in model.parameters()), out)
 
@@ -67,15 +65,11 @@ def by_opacus(model: nn.Module, X: torch.Tensor, out: torch.Tensor | None) -> Wa
     """Opacus' GradSampleModule: hooks take the factors of one backward pass."""
     from opacus.grad_sample import GradSampleModule
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = GradSampleModule(copy.deepcopy(model), loss_reduction="sum")
+    module = GradSampleModule(copy.deepcopy(model), loss_reduction="sum")
 
     def run() -> object:
         module.zero_grad(set_to_none=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module(X).sum().backward()
+        module(X).sum().backward()
         return join((value.grad_sample for value in module.parameters()), out)
 
     return run
@@ -115,15 +109,13 @@ class Calvera:
     def __init__(self, network: nn.Module, n_features: int, ridge: float, alpha: float) -> None:
         from calvera.bandits.neural_ucb_bandit import NeuralUCBBandit
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.bandit = NeuralUCBBandit(
-                n_features,
-                network,
-                exploration_rate=alpha**2 / ridge,
-                weight_decay=ridge,
-                early_stop_threshold=None,
-            )
+        self.bandit = NeuralUCBBandit(
+            n_features,
+            network,
+            exploration_rate=alpha**2 / ridge,
+            weight_decay=ridge,
+            early_stop_threshold=None,
+        )
         self.optimiser = self.bandit.configure_optimizers()["optimizer"]
         self.rng = np.random.default_rng(0)
         self.scores: torch.Tensor | None = None
@@ -168,15 +160,13 @@ class AgileRL:
 
         network = EvolvableMLP(n_features, 1, hidden, layer_norm=False, output_vanish=False)
         box = spaces.Box(-np.inf, np.inf, (n_features,), np.float32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.agent = NeuralUCB(
-                box,
-                spaces.Discrete(n_arms),
-                gamma=alpha,
-                actor_network=network,
-                batch_size=32,
-            )
+        self.agent = NeuralUCB(
+            box,
+            spaces.Discrete(n_arms),
+            gamma=alpha,
+            actor_network=network,
+            batch_size=32,
+        )
         self.rows: list[np.ndarray] = []
         self.rewards: list[float] = []
         self.rng = np.random.default_rng(0)

@@ -4,12 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from neural_peers import LIBRARIES, by_loop
+from neural_peers import LIBRARIES, Way, by_loop
 from race import Runner
 from recsys.gradients import per_arm_gradients
 from recsys.tally import Tally
 
 LARGEST = 1.5e9  # bytes of a result beyond which a point is left out; none of those below is
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of other people's code
 
 
 def network(d: int) -> nn.Sequential:
@@ -30,14 +33,14 @@ def test_per_arm_gradients(race, k: int, d: int):
     few = 10
     times = max(1, 200 // k)  # calls in one measurement
 
-    def repeated(way):
+    def repeated(way: Way) -> Way:
         def run(_: object) -> None:
             for _ in range(times):
                 way()
 
         return run
 
-    def run_ours():
+    def run_ours() -> torch.Tensor:
         return per_arm_gradients(model, X, out=ours)
 
     run_ours()

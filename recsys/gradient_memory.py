@@ -95,9 +95,9 @@ class GradientMemory:
     def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
 
-        For one world. Arms with less may be among them, but none that has it is missing. A form that knows cheap
-        bounds from above overrides this: whoever stays below what is needed by such a bound is left
-        out, and its bonus is never computed.
+        For one world. Arms with less may be among them, but none that has it is missing. A form
+        that knows cheap bounds from above overrides this: whoever stays below what is needed by
+        such a bound is left out, and its bonus is never computed.
         """
         squared = self.bonus(factors)
         which = reaching(squared, needed, squared)
