@@ -95,7 +95,8 @@ class KernelMemory(GradientMemory):
         left = reaching(squared, needed, first)
         return which[left], (squared[left] / self.ridge).clamp_min_(0.0)
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
+    def _add(self, factors: Factors) -> None:
+        squares = self._squares(factors)
         for k in range(squares.shape[-1]):
             one = factors.rows(slice(k, k + 1)) if squares.shape[-1] > 1 else factors
             corner = self.ridge + self.scale * squares[..., k]

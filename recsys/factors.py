@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from numpy.typing import ArrayLike
@@ -44,7 +45,7 @@ class Factors:
     deltas: tuple[torch.Tensor, ...]
     biased: tuple[bool, ...]
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int, bool], ...]:
         """(h_{l-1}, h_l, whether there is a bias) of each layer."""
         return tuple((a.shape[-1], d.shape[-1], b) for a, d, b in self.layers())

@@ -14,7 +14,7 @@ from torch import nn
 
 from recsys import checks
 from recsys.factors import Factors, chunks, n_rows_within
-from recsys.mlp import read
+from recsys.mlp import all_finite, read
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 
@@ -88,7 +88,7 @@ class GradientMemory:
             squared = self._bonus(factors)
         else:
             squared = torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)
-        if not bool(torch.isfinite(squared).all()):
+        if not all_finite(squared):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
         return squared
 
@@ -106,11 +106,15 @@ class GradientMemory:
     def add(self, factors: Factors) -> None:
         """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
         factors = self._checked(factors)
-        squares = factors.squared_norms()
-        if not bool(torch.isfinite(squares).all()):
-            raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        self._add(factors, squares)
+        self._add(factors)
         self.rounds += factors.scores.shape[-1]
+
+    def _squares(self, factors: Factors) -> torch.Tensor:
+        """Return ‖g‖² (..., n) of rounds, refusing what is not finite."""
+        squares = factors.squared_norms()
+        if not all_finite(squares):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        return squares
 
     def state(self) -> list[torch.Tensor]:
         """Return everything that ``add`` has changed but the number of rounds."""
@@ -126,7 +130,8 @@ class GradientMemory:
 
     def _checked(self, factors: Factors) -> Factors:
         """Return the factors of the layers that count, in the memory's dtype."""
-        factors = factors.part(self.layers)
+        if self.layers != slice(None):
+            factors = factors.part(self.layers)
         if factors.shapes != self.shapes or factors.scores.shape[:-1] != self.worlds:
             found = f"layers {factors.shapes} and scores {tuple(factors.scores.shape)}"
             raise ValueError(f"factors: got {found}, expected {self.shapes} and {self.worlds} rows")
@@ -141,8 +146,8 @@ class GradientMemory:
     def _bonus(self, factors: Factors) -> torch.Tensor:
         raise NotImplementedError
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        """Add rounds, one after the other, given their ‖g‖² (..., n)."""
+    def _add(self, factors: Factors) -> None:
+        """Add rounds, one after the other, refusing what is not finite before any change."""
         raise NotImplementedError
 
 
@@ -182,8 +187,8 @@ class FullMemory(GradientMemory):
         g = factors.gradients()  # (..., K, p)
         return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        for k in range(squares.shape[-1]):
+    def _add(self, factors: Factors) -> None:
+        for k in range(self._squares(factors).shape[-1]):
             g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
             direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
             growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
@@ -249,15 +254,22 @@ class DiagonalMemory(GradientMemory):
         return sum(2 * w + h for w, h, _ in self.shapes)
 
     def _bonus(self, factors: Factors) -> torch.Tensor:
-        total = torch.zeros_like(factors.scores)
+        total = None
         for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
-            total += torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+            term = torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+            total = term if total is None else total.add_(term)
         return total
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        for n, (a, delta, biased) in enumerate(factors.layers()):
-            self._z[n] += (self.scale * delta.square()).mT @ _squares(a, biased)
-            self._inverse[n] = self.scale / self._z[n]
+    def _add(self, factors: Factors) -> None:
+        more = [
+            (self.scale * delta.square()).mT @ _squares(a, biased)
+            for a, delta, biased in factors.layers()
+        ]
+        if not all_finite(sum(increment.sum() for increment in more)):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        for n, increment in enumerate(more):
+            self._z[n] += increment
+            torch.reciprocal(self._z[n], out=self._inverse[n]).mul_(self.scale)
         self._majorants = None
 
 
@@ -278,4 +290,4 @@ def reaching(squared: torch.Tensor, needed: torch.Tensor, size: torch.Tensor) ->
 
 def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:
     """Return the squared activations (..., K, h_{l-1} + 1), with a 1 for a bias behind them."""
-    return nn.functional.pad(a.square(), (0, 1), value=1.0) if biased else a.square()
+    return torch.constant_pad_nd(a.square(), (0, 1), 1.0) if biased else a.square()

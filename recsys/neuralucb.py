@@ -188,6 +188,9 @@ class NeuralUCB(PersistentPolicy):
         return int(argmax_random_ties(scores, self.rng))
 
     def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.n_worlds is None and contexts.ndim == 2 and len(contexts) <= ARMS:
+            mean, squared = self._chunk(contexts)
+            return mean.astype(float), np.sqrt(squared.astype(float))
         worlds = self.n_worlds is not None
         rows = np.moveaxis(contexts, -3, 0) if worlds else contexts  # worlds first
         flat = rows.reshape(*rows.shape[:worlds], -1, self.n_features)  # (..., n, d)
