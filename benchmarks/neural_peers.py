@@ -1,8 +1,8 @@
 """Other people's gradients and neural bandits, brought to one form.
 
-Each maker returns a callable that writes all K gradients into a K×p array that is used again, in the
-order of ``model.parameters()``: what a bonus needs. Libraries that return a tensor a parameter pay
-for one copy of it; ``tensors`` leaves that out.
+Each maker returns a callable that writes all K gradients into a K×p array that is used again, in
+the order of ``model.parameters()``: what a bonus needs. Libraries that return a tensor a parameter
+pay for one copy of it; without the array there is no copy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Way = Callable[[], object]
 
 
 def join(gradients: Iterable[torch.Tensor], out: torch.Tensor | None) -> object:
-    """Write per-parameter gradients (K, ...) into out (K, p); without it return them as they are."""
+    """Write per-parameter gradients (K, ...) into out (K, p); without it return them as such."""
     gradients = list(gradients)
     return gradients if out is None else torch.cat([g.flatten(1) for g in gradients], 1, out=out)
 
@@ -76,7 +76,7 @@ def by_opacus(model: nn.Module, X: torch.Tensor, out: torch.Tensor | None) -> Wa
 
 
 def by_loop(model: nn.Module, X: torch.Tensor, out: torch.Tensor | None) -> Way:
-    """A forward and a backward pass for each row."""
+    """Take a forward and a backward pass for each row."""
     model = copy.deepcopy(model).requires_grad_(True)
 
     def run() -> None:
@@ -101,8 +101,8 @@ LIBRARIES = {
 class Calvera:
     """calvera's NeuralUCB: diagonal, √(λν g·Z⁻¹·g) with Z = λI + Σ g gᵀ, one backward pass an arm.
 
-    That is ours with ``gradient_scale="one"`` and α = √(λν). Z grows when an arm is chosen, not when
-    its reward comes. Training is its loss (mean square) and its optimiser (Adam with weight decay)
+    That is ours with ``gradient_scale="one"`` and α = √(λν). Z grows when an arm is chosen, not
+    when its reward comes. Training is its loss (mean square) and its optimiser (Adam with weight decay)
     on rows of its own buffer, without Lightning's trainer, which would add to every step.
     """
 

@@ -1,5 +1,7 @@
 """The exact bonus of K = 50 arms and absorbing the one played, and the diagonal bonus."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -125,7 +127,7 @@ def test_diagonal_bonus(race):
     assert torch.allclose(given(), memory.bonus(found), rtol=1e-10)
     calls = 20
 
-    def repeated(way):
+    def repeated(way: Callable) -> Callable:
         def run(_: object) -> None:
             for _ in range(calls):
                 way()
