@@ -102,8 +102,8 @@ class Calvera:
     """calvera's NeuralUCB: diagonal, √(λν g·Z⁻¹·g) with Z = λI + Σ g gᵀ, one backward pass an arm.
 
     That is ours with ``gradient_scale="one"`` and α = √(λν). Z grows when an arm is chosen, not
-    when its reward comes. Training is its loss (mean square) and its optimiser (Adam with weight decay)
-    on rows of its own buffer, without Lightning's trainer, which would add to every step.
+    when its reward comes. Training is its loss (mean square) and its optimiser (Adam with weight
+    decay) on rows of its own buffer, without Lightning's trainer, which would add to every step.
     """
 
     def __init__(self, network: nn.Module, n_features: int, ridge: float, alpha: float) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys import neuralucb, pages
-from recsys.factors import factors
+from recsys.factors import Factors, factors
 from recsys.gradient_memory import DiagonalMemory
 from recsys.growing import GrowingCholesky
 from recsys.neural_relatives import NeuralLinear, NeuralThompson
@@ -100,7 +100,7 @@ def test_few_bounds_are_computed(covariance: str, rounds: int):
     followed = []
     plain = type(policy.memory)._bonus
 
-    def watched(self, found):
+    def watched(self: DiagonalMemory, found: Factors) -> torch.Tensor:
         followed.append(len(found.scores))
         return plain(self, found)
 
