@@ -27,7 +27,9 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.gradients``        per-arm gradients four ways, and the exploration bonus in four forms
 ``recsys.gradient_memory``  the bonus from p parameters: the inverse of Z, or its diagonal
 ``recsys.dual_memory``      ... and from t rounds: exact, without a gradient
+``recsys.pruning``          the arm with the largest bound, without the bounds of the others
 ``recsys.growing``          arrays that grow by a row a round
+``recsys.pages``            large new tensors on large pages
 ``recsys.persistent``       a neural policy on disk, to go on as if nothing had happened
 ``recsys.archive``          state on disk, without code
 ``recsys.tally``            calls, operations, bytes and peak memory of a computation, counted

@@ -14,8 +14,10 @@ from __future__ import annotations
 import torch
 
 from recsys.factors import Factors
-from recsys.gradient_memory import GradientMemory
+from recsys.gradient_memory import GradientMemory, reaching
 from recsys.growing import GrowingCholesky, GrowingRows
+
+STRIP = 128  # rounds after which arms that cannot win any more are left out
 
 
 class KernelMemory(GradientMemory):
@@ -24,6 +26,8 @@ class KernelMemory(GradientMemory):
     A decision among K arms costs O(K t (t + √p)) operations and O(K √p) for the factors; the
     memory takes t²/2 + O(t √p) numbers. Faster than ``FullMemory`` until t is near p.
     """
+
+    looked_at = 1_024
 
     def _start(self) -> None:
         where = (self.dtype, self.device)
@@ -51,10 +55,10 @@ class KernelMemory(GradientMemory):
         parts = [part for a, delta, _ in factors.layers() for part in (a, self.scale * delta)]
         return torch.cat(parts, dim=-1)
 
-    def _cross(self, factors: Factors) -> torch.Tensor:
+    def _cross(self, factors: Factors, rounds: slice = slice(None)) -> torch.Tensor:
         """Return k (..., t, K): c times the inner products of the rounds with the arms."""
         sizes = [size for w, h, _ in self.shapes for size in (w, h)]
-        parts = self._played.rows.split(sizes, dim=-1)  # views
+        parts = self._played.rows[..., rounds, :].split(sizes, dim=-1)  # views
         played = Factors(parts[0][..., 0], parts[::2], parts[1::2], factors.biased)
         return factors.kernel(played).mT
 
@@ -67,7 +71,32 @@ class KernelMemory(GradientMemory):
             squared -= self.cholesky.times(self._cross(factors)).square_().sum(dim=-2)
         return (squared / self.ridge).clamp_min_(0.0)
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
+
+        The bonus is (c ‖g‖² - Σ_i (L⁻¹k)_i²) / λ, and row i of L⁻¹ asks for the first i rounds
+        alone. So the sum over the first rounds is a bound from above, which falls with every strip
+        of rows; an arm below what is needed is not followed any further.
+        """
+        factors = self._checked(factors)
+        first = self.scale * factors.squared_norms()  # (K,)
+        squared, needed = first, self.ridge * needed
+        which = torch.arange(len(first), device=self.device)
+        k = first.new_empty((len(first), self.rounds))
+        for rounds, strip in self.cholesky.strips(STRIP):
+            left = reaching(squared, needed, first)
+            if len(left) < 0.9 * len(which):  # else it is not worth the copies
+                which, needed, first, squared = (x[left] for x in (which, needed, first, squared))
+                factors, known = factors.take(left), k[left, : rounds.start]
+                k = k[: len(left)]
+                k[:, : rounds.start] = known
+            k[:, rounds] = self._cross(factors, rounds).mT
+            squared = squared - (k[:, : rounds.stop] @ strip.mT).square_().sum(dim=-1)
+        left = reaching(squared, needed, first)
+        return which[left], (squared[left] / self.ridge).clamp_min_(0.0)
+
+    def _add(self, factors: Factors) -> None:
+        squares = self._squares(factors)
         for k in range(squares.shape[-1]):
             one = factors.rows(slice(k, k + 1)) if squares.shape[-1] > 1 else factors
             corner = self.ridge + self.scale * squares[..., k]
@@ -87,8 +116,8 @@ class DualMemory(KernelMemory):
     def _kept(self, factors: Factors) -> torch.Tensor:
         return self.scale * factors.gradients()
 
-    def _cross(self, factors: Factors) -> torch.Tensor:
-        return (factors.gradients() @ self._played.rows.mT).mT
+    def _cross(self, factors: Factors, rounds: slice = slice(None)) -> torch.Tensor:
+        return (factors.gradients() @ self._played.rows[..., rounds, :].mT).mT
 
     def _numbers_per_arm(self) -> int:
         return 3 * self.rounds + self.n_parameters

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from recsys import pages
 from recsys.mlp import Mlp, affine, read, rows_for
 
 
@@ -43,7 +45,7 @@ class Factors:
     deltas: tuple[torch.Tensor, ...]
     biased: tuple[bool, ...]
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int, bool], ...]:
         """(h_{l-1}, h_l, whether there is a bias) of each layer."""
         return tuple((a.shape[-1], d.shape[-1], b) for a, d, b in self.layers())
@@ -70,6 +72,10 @@ class Factors:
         """Return the factors of some of the K rows."""
         return self.map(lambda tensor: tensor[..., which, :])
 
+    def take(self, which: torch.Tensor) -> Factors:
+        """Return the factors of those of the K rows whose numbers are given."""
+        return self.map(lambda tensor: tensor.index_select(-2, which))
+
     def part(self, layers: slice) -> Factors:
         """Return the factors of some of the layers."""
         return Factors(
@@ -84,7 +90,7 @@ class Factors:
         """
         shape = (*self.scores.shape, self.n_parameters)
         if out is None:
-            out = self.scores.new_empty(shape)
+            out = pages.empty(self.scores, shape)
         elif out.shape != shape or out.dtype != self.scores.dtype:
             found = f"{out.dtype} of shape {tuple(out.shape)}"
             raise ValueError(f"out: got {found}, expected {self.scores.dtype} of shape {shape}")
@@ -171,14 +177,16 @@ def sweep(
         activations.append(affine(activations[-1], *layer).clamp_min_(0.0))
     scores = mlp.scale * affine(activations[-1], *layers[-1])[..., 0]
     if weigh is None:
-        delta = rows.new_full((*scores.shape, 1), mlp.scale)  # δ_L
+        deltas = [rows.new_full((*scores.shape, 1), mlp.scale)]  # δ_L
     else:
-        delta = mlp.scale * weigh(scores)[..., None]
-    deltas = [delta]
+        deltas = [mlp.scale * weigh(scores)[..., None]]
     for weight, a in zip(mlp.weights[:0:-1], activations[:0:-1], strict=True):
         # δ_l = (W_{l+1}ᵀ δ_{l+1}), zero where the ReLU was off
-        delta = torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)
-        deltas.append(delta)
+        if weigh is None and len(deltas) == 1:
+            delta = (mlp.scale * weight).expand_as(a)  # the same for all rows
+        else:
+            delta = deltas[-1] @ weight
+        deltas.append(torch.ops.aten.threshold_backward(delta, a, 0.0))
     return Factors(scores, tuple(activations), tuple(reversed(deltas)), mlp.biased)
 
 

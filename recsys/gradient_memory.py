@@ -14,7 +14,7 @@ from torch import nn
 
 from recsys import checks
 from recsys.factors import Factors, chunks, n_rows_within
-from recsys.mlp import read
+from recsys.mlp import all_finite, read
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 
@@ -44,6 +44,8 @@ class GradientMemory:
         If an argument is out of its range; from ``bonus`` and ``add`` if factors do not fit or are
         not finite. The memory is then unchanged.
     """
+
+    looked_at = 2_048  # arms that ``rivals`` should be asked about together
 
     def __init__(
         self,
@@ -86,18 +88,33 @@ class GradientMemory:
             squared = self._bonus(factors)
         else:
             squared = torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)
-        if not bool(torch.isfinite(squared).all()):
+        if not all_finite(squared):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
         return squared
+
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
+
+        For one world. Arms with less may be among them, but none that has it is missing. A form
+        that knows cheap bounds from above overrides this: whoever stays below what is needed by
+        such a bound is left out, and its bonus is never computed.
+        """
+        squared = self.bonus(factors)
+        which = reaching(squared, needed, squared)
+        return which, squared[which]
 
     def add(self, factors: Factors) -> None:
         """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
         factors = self._checked(factors)
-        squares = factors.squared_norms()
-        if not bool(torch.isfinite(squares).all()):
-            raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        self._add(factors, squares)
+        self._add(factors)
         self.rounds += factors.scores.shape[-1]
+
+    def _squares(self, factors: Factors) -> torch.Tensor:
+        """Return ‖g‖² (..., n) of rounds, refusing what is not finite."""
+        squares = factors.squared_norms()
+        if not all_finite(squares):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        return squares
 
     def state(self) -> list[torch.Tensor]:
         """Return everything that ``add`` has changed but the number of rounds."""
@@ -113,7 +130,8 @@ class GradientMemory:
 
     def _checked(self, factors: Factors) -> Factors:
         """Return the factors of the layers that count, in the memory's dtype."""
-        factors = factors.part(self.layers)
+        if self.layers != slice(None):
+            factors = factors.part(self.layers)
         if factors.shapes != self.shapes or factors.scores.shape[:-1] != self.worlds:
             found = f"layers {factors.shapes} and scores {tuple(factors.scores.shape)}"
             raise ValueError(f"factors: got {found}, expected {self.shapes} and {self.worlds} rows")
@@ -128,8 +146,8 @@ class GradientMemory:
     def _bonus(self, factors: Factors) -> torch.Tensor:
         raise NotImplementedError
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        """Add rounds, one after the other, given their ‖g‖² (..., n)."""
+    def _add(self, factors: Factors) -> None:
+        """Add rounds, one after the other, refusing what is not finite before any change."""
         raise NotImplementedError
 
 
@@ -169,8 +187,8 @@ class FullMemory(GradientMemory):
         g = factors.gradients()  # (..., K, p)
         return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        for k in range(squares.shape[-1]):
+    def _add(self, factors: Factors) -> None:
+        for k in range(self._squares(factors).shape[-1]):
             g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
             direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
             growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
@@ -194,6 +212,7 @@ class DiagonalMemory(GradientMemory):
             like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
         ]
         self._inverse = [self.scale / z for z in self._z]
+        self._majorants: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # made when asked
 
     @property
     def diagonal(self) -> torch.Tensor:
@@ -211,22 +230,64 @@ class DiagonalMemory(GradientMemory):
         for n, (z, value) in enumerate(zip(self._z, state, strict=True)):
             z.copy_(value)
             self._inverse[n] = self.scale / z
+        self._majorants = None
+
+    def rivals(self, factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which of K arms have a bonus of ``needed`` (K,) or more, and their bonuses.
+
+        Where D ≤ u vᵀ in every place, (δ²)ᵀ D a² ≤ (u·δ²)(v·a²): two inner products in the place of
+        a product with a matrix. Every term is positive, so rounding is a matter of a few ε.
+        """
+        factors = self._checked(factors)
+        if self._majorants is None:
+            self._majorants = [_majorant(inverse) for inverse in self._inverse]
+        ceiling = torch.zeros_like(factors.scores)
+        for (a, delta, biased), (u, v) in zip(factors.layers(), self._majorants, strict=True):
+            inputs = a.square() @ v[: a.shape[-1]]
+            if biased:
+                inputs += v[-1]
+            ceiling += inputs.mul_(delta.square() @ u)
+        which = reaching(ceiling, needed, ceiling)
+        return which, self._bonus(factors.take(which))
 
     def _numbers_per_arm(self) -> int:
         return sum(2 * w + h for w, h, _ in self.shapes)
 
     def _bonus(self, factors: Factors) -> torch.Tensor:
-        total = torch.zeros_like(factors.scores)
+        total = None
         for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
-            total += torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+            term = torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+            total = term if total is None else total.add_(term)
         return total
 
-    def _add(self, factors: Factors, squares: torch.Tensor) -> None:
-        for n, (a, delta, biased) in enumerate(factors.layers()):
-            self._z[n] += (self.scale * delta.square()).mT @ _squares(a, biased)
-            self._inverse[n] = self.scale / self._z[n]
+    def _add(self, factors: Factors) -> None:
+        more = [
+            (self.scale * delta.square()).mT @ _squares(a, biased)
+            for a, delta, biased in factors.layers()
+        ]
+        if not all_finite(sum(increment.sum() for increment in more)):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        for n, increment in enumerate(more):
+            self._z[n] += increment
+            torch.reciprocal(self._z[n], out=self._inverse[n]).mul_(self.scale)
+        self._majorants = None
+
+
+def _majorant(D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return u (h) and v (w) with D ≤ u vᵀ in every place of a positive D, and nearly equal."""
+    v = (D / D.mean(dim=-1, keepdim=True)).amax(dim=-2)
+    return (D / v).amax(dim=-1), v
+
+
+def reaching(squared: torch.Tensor, needed: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """Return the places where ``squared`` is ``needed`` or more up to rounding, or no number.
+
+    ``size`` is that of the numbers that ``squared`` was computed from: half of their digits count.
+    """
+    slack = torch.finfo(squared.dtype).eps ** 0.5
+    return (~(squared + slack * size < needed)).nonzero()[:, 0]
 
 
 def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:
     """Return the squared activations (..., K, h_{l-1} + 1), with a 1 for a bias behind them."""
-    return nn.functional.pad(a.square(), (0, 1), value=1.0) if biased else a.square()
+    return torch.constant_pad_nd(a.square(), (0, 1), 1.0) if biased else a.square()

@@ -5,6 +5,8 @@ Worlds are leading axes: () for one, (S,) for S.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 BLOCK = 256  # rows of the inverse factor that are kept, and multiplied, together
@@ -95,6 +97,17 @@ class GrowingCholesky:
         self.blocks[-1][..., place, :n] = row
         self.blocks[-1][..., place, n] = 1.0 / pivot
         self.n = n + 1
+
+    def strips(self, height: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yield (rows, those rows of L⁻¹) in order, at most ``height`` at a time, as views.
+
+        The rows are cut off behind their last number: (..., rows, rows.stop).
+        """
+        for rows, block in self._parts():
+            for start in range(rows.start, rows.stop, height):
+                stop = min(start + height, rows.stop)
+                strip = block[..., start - rows.start : stop - rows.start, :stop]
+                yield slice(start, stop), strip
 
     def restore(self, blocks: list[torch.Tensor], n: int) -> None:
         """Take over the blocks of another factor, of which n rows are in use."""

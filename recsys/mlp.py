@@ -6,6 +6,7 @@ networks, one for each world, add a leading axis of S to every array.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -111,6 +112,14 @@ def read(model: nn.Module) -> Mlp:
     return Mlp(inputs, tuple(weights), tuple(m.bias for m in chain[::2]), scale)
 
 
+def all_finite(x: torch.Tensor) -> bool:
+    """Return whether no number of x is infinite or NaN.
+
+    Where the sum is finite, all are; only where it is not, as it may overflow, each is looked at.
+    """
+    return math.isfinite(float(x.sum())) or bool(torch.isfinite(x).all())
+
+
 def rows_for(model: nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:
     """Return context rows (..., K, d) as a tensor of the model's dtype and device, checked."""
     like = next(model.parameters(), None)
@@ -123,6 +132,6 @@ def rows_for(model: nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:
         found = f"{rows.dtype} of shape {tuple(rows.shape)}"
         raise ValueError(f"X: got {found}, expected real numbers of shape (..., K, d)")
     rows = rows.detach().to(like.device, like.dtype)
-    if not bool(torch.isfinite(rows).all()):
+    if not all_finite(rows):
         raise ValueError(f"X: got a value that is no finite {like.dtype}, expected finite numbers")
     return rows

@@ -21,6 +21,8 @@ class NeuralThompson(NeuralUCB):
     α/√λ. Takes the parameters of ``NeuralUCB``, whose ``ucb`` it keeps.
     """
 
+    prunes = False  # what is chosen is the largest draw
+
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return a draw (..., K) for contexts that are already checked."""
         mean, width = self._estimates(contexts)
@@ -48,6 +50,7 @@ class NeuralLinear(NeuralUCB):
     """
 
     layers = slice(-1, None)
+    prunes = False  # the mean is another one than the network's
 
     def __init__(self, *settings: object, covariance: str = "full", **others: object) -> None:
         checks.one_of("covariance", covariance, ("full",))
@@ -63,7 +66,8 @@ class NeuralLinear(NeuralUCB):
 
     def _regress(self) -> None:
         """Compute Z⁻¹, Σ r φ and θ̂ from all rounds, with φ at the present parameters."""
-        rounds = sweep(replace(self._mlp, inputs=()), self.replay.rows.rows)
+        with torch.no_grad():
+            rounds = sweep(replace(self._mlp, inputs=()), self.replay.rows.rows)
         self.memory.refill(rounds)
         phi, rewards = self._features(rounds), self.replay.rewards.rows
         self.b = (phi * rewards.to(phi.dtype)).sum(dim=-2)  # (..., q)

@@ -22,6 +22,8 @@ from recsys.factors import Factors, chunks, sweep
 from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
 from recsys.mlp import read
 from recsys.persistent import PersistentPolicy
+from recsys.policies import argmax_random_ties
+from recsys.pruning import contenders
 from recsys.replay import Replay, Schedule
 from recsys.score_network import hidden_widths, score_network
 
@@ -88,6 +90,7 @@ class NeuralUCB(PersistentPolicy):
 
     learns = True
     layers = slice(None)  # whose parameters count in Z
+    prunes = True  # whether the best arm is that with the largest mean + alpha * width
 
     def __init__(
         self,
@@ -168,7 +171,26 @@ class NeuralUCB(PersistentPolicy):
         mean, width = self._estimates(contexts)
         return mean + self.alpha * width
 
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the available arm with the largest bound: an ``int``, or an array of them.
+
+        Among very many arms those that cannot win are not scored (``pruning``).
+        """
+        few = np.ndim(contexts) != 2 or len(contexts) <= ARMS
+        if few or self.memory is None or self.n_worlds is not None or not self.prunes:
+            return super().select(contexts, available)
+        contexts = self._checked(contexts)
+        offered = np.flatnonzero(self._mask(contexts, available))
+        rows = contexts if len(offered) == len(contexts) else contexts[offered]
+        left = contenders(self._factors, self.memory, self.alpha, rows)
+        scores = np.full(len(contexts), -np.inf)
+        scores[offered[left]] = self.scores(rows[left])
+        return int(argmax_random_ties(scores, self.rng))
+
     def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.n_worlds is None and contexts.ndim == 2 and len(contexts) <= ARMS:
+            mean, squared = self._chunk(contexts)
+            return mean.astype(float), np.sqrt(squared.astype(float))
         worlds = self.n_worlds is not None
         rows = np.moveaxis(contexts, -3, 0) if worlds else contexts  # worlds first
         flat = rows.reshape(*rows.shape[:worlds], -1, self.n_features)  # (..., n, d)

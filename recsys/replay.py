@@ -22,7 +22,7 @@ from torch import nn
 from recsys import checks
 from recsys.factors import sweep
 from recsys.growing import GrowingRows
-from recsys.mlp import Mlp, read
+from recsys.mlp import Mlp, all_finite, read
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def objective_gradient(
     mlp: Mlp,
     rows: torch.Tensor,
     rewards: torch.Tensor,
-    centre: list[torch.Tensor],
+    centre: list[torch.Tensor] | None,
     weight: float,
     pull: float,
 ) -> list[torch.Tensor]:
     """Return the gradient of weight Σ (f - r)²/2 + pull ‖θ - centre‖²/2, parameter by parameter.
 
-    Rows are (..., n, h_0), already mapped; rewards (..., n).
+    Rows are (..., n, h_0), already mapped; rewards (..., n). ``None`` is a centre of zeros.
     """
     found = sweep(mlp, rows, lambda scores: weight * (scores - rewards))
     gradients = []
@@ -88,7 +88,8 @@ def objective_gradient(
         own = [(weight_l, delta.mT @ a)]
         own += [] if bias_l is None else [(bias_l, delta.sum(dim=-2))]
         for value, gradient in own:
-            gradients.append(gradient.add_(value - centre[len(gradients)], alpha=pull))
+            away = value if centre is None else value - centre[len(gradients)]
+            gradients.append(gradient.add_(away, alpha=pull))
     return gradients
 
 
@@ -114,7 +115,13 @@ class Replay:
         self.rows = GrowingRows(mlp.worlds, width, *where)  # as the first layer sees them
         self.rewards = GrowingRows(mlp.worlds, 1, *where)
         self.batches = np.random.default_rng(schedule.seed)
-        self.moments = [torch.zeros_like(v) for v in self.initial for _ in range(2)]  # of Adam
+        # Adam's moments of all parameters in one row each, and views in the parameters' shapes.
+        self._means, self._squares = like.new_zeros((2, sum(v.numel() for v in self.initial)))
+        self.moments = [
+            moment
+            for pair in zip(self._views(self._means), self._views(self._squares), strict=True)
+            for moment in pair
+        ]
         self.steps = 0  # since the moments were zero
 
     @property
@@ -161,7 +168,7 @@ class Replay:
             rate /= pull + factor * len(mlp.weights) * n * weight
         values = [value.detach() for value in model.parameters()]  # share their memory
         before = [value.clone() for value in values]
-        centre = self.initial if plan.towards == "initial" else [0.0 * v for v in self.initial]
+        centre = self.initial if plan.towards == "initial" else None
         with torch.no_grad():
             if plan.restart:
                 self._start_again(values)
@@ -172,7 +179,7 @@ class Replay:
                     gradients = self._scaled(gradients)
                 for value, gradient in zip(values, gradients, strict=True):
                     value.add_(gradient, alpha=-rate)
-            if not all(bool(torch.isfinite(value).all()) for value in values):
+            if not all(all_finite(value) for value in values):
                 for value, old in zip(values, before, strict=True):
                     value.copy_(old)
                 raise ValueError(
@@ -200,11 +207,13 @@ class Replay:
         """Return the directions in which Adam moves (Kingma & Ba 2015, Algorithm 1)."""
         self.steps += 1
         correction = (1 - 0.9**self.steps, 1 - 0.999**self.steps)
-        directions = []
-        for n, gradient in enumerate(gradients):
-            mean, square = self.moments[2 * n : 2 * n + 2]
-            mean.mul_(0.9).add_(gradient, alpha=0.1)
-            square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            scale = (square / correction[1]).sqrt_().add_(1e-8)
-            directions.append((mean / correction[0]).div_(scale))
-        return directions
+        gradient = torch.cat([value.flatten() for value in gradients])
+        mean = self._means.mul_(0.9).add_(gradient, alpha=0.1)
+        square = self._squares.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        scale = (square / correction[1]).sqrt_().add_(1e-8)
+        return self._views((mean / correction[0]).div_(scale))
+
+    def _views(self, row: torch.Tensor) -> list[torch.Tensor]:
+        """Return the parts of a row (p,) in the shapes of the parameters."""
+        parts = row.split([value.numel() for value in self.initial])
+        return [part.view_as(value) for part, value in zip(parts, self.initial, strict=True)]

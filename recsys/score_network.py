@@ -39,7 +39,8 @@ class Doubled(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (x, x) / √2."""
-        return torch.cat([x, x], dim=-1) / math.sqrt(2.0)
+        half = x / math.sqrt(2.0)
+        return torch.cat([half, half], dim=-1)
 
 
 def score_network(

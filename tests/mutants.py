@@ -460,8 +460,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="delta-of-a-unit-that-is-off",
         file="factors.py",
-        before="torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)",
-        after="delta @ weight",
+        before="torch.ops.aten.threshold_backward(delta, a, 0.0)",
+        after="delta",
         killed_by="tests/test_gradients.py::test_a_unit_that_is_off_passes_nothing_on",
     ),
     Mutant(
@@ -532,8 +532,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="neural-bonus-without-square-root",
         file="neuralucb.py",
-        before="for values in (mean, np.sqrt(squared)))",
-        after="for values in (mean, squared))",
+        before="np.sqrt(squared.astype(float))",
+        after="squared.astype(float)",
         killed_by=(
             "tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
         ),
@@ -544,6 +544,34 @@ MUTANTS: list[Mutant] = [
         before="for part in chunks(flat.shape[-2], ARMS):",
         after="for part in chunks(min(flat.shape[-2], 6 * ARMS), ARMS):",
         killed_by="tests/test_neuralucb.py::test_arms_go_through_in_chunks_that_change_nothing",
+    ),
+    Mutant(
+        name="majorant-that-is-too-small",
+        file="gradient_memory.py",
+        before="return (D / v).amax(dim=-1), v",
+        after="return (D / v).mean(dim=-1), v",
+        killed_by="tests/test_pruning.py::test_a_majorant_is_nowhere_less",
+    ),
+    Mutant(
+        name="needed-width-without-square",
+        file="pruning.py",
+        before="clamp_min_(0.0).square_()",
+        after="clamp_min_(0.0)",
+        killed_by="tests/test_pruning.py::test_the_arm_is_that_with_the_largest_of_all_bounds",
+    ),
+    Mutant(
+        name="strip-that-forgets-the-rounds-before-it",
+        file="dual_memory.py",
+        before="k[:, : rounds.start] = known",
+        after="k[:, : rounds.start] = 0.0",
+        killed_by="tests/test_pruning.py::test_no_rival_is_missing_and_bonuses_are_right",
+    ),
+    Mutant(
+        name="relatives-that-prune",
+        file="neuralucb.py",
+        before=" or not self.prunes:",
+        after=":",
+        killed_by="tests/test_pruning.py::test_relatives_that_choose_otherwise_look_at_all_arms",
     ),
     Mutant(
         name="decay-to-zero",

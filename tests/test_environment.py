@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"archive", "checks", "growing", "records", "stacked", "tally"},
+    {"archive", "checks", "growing", "pages", "records", "stacked", "tally"},
     {"few_rows", "mlp", "parallel", "streams", "training", "world"},
     {"simulator"},
     {"factors", "features", "policies", "score_network"},
     {"gradient_memory", "linear_memory", "replay"},
-    {"dual_memory", "forgetful_memory", "persistent"},
+    {"dual_memory", "forgetful_memory", "persistent", "pruning"},
     {"baseline", "gradients", "linucb", "logistic", "neuralucb"},
     {"neural_relatives", "serving"},
     {"experiment"},
