@@ -568,4 +568,11 @@ MUTANTS: list[Mutant] = [
         after="allow_pickle=True",
         killed_by="tests/test_archive.py::test_nothing_is_unpickled",
     ),
+    Mutant(
+        name="failure-of-the-cluster-not-reported",
+        file="parallel.py",
+        before="callback(error)",
+        after="pass",
+        killed_by="tests/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",
+    ),
 ]
