@@ -46,11 +46,11 @@ class Loopback:
 
     def __enter__(self) -> Loopback:
         try:
-            # Left without work for two minutes, it ends and its workers with it: whatever happens
+            # Left without work for ten minutes, it ends and its workers with it: whatever happens
             # to this process, nothing stays behind.
             file = self.folder / "scheduler.json"
             ports = ("--port", "0", "--dashboard-address", "127.0.0.1:0")  # any that are free
-            ends = ("--idle-timeout", "2 minutes")
+            ends = ("--idle-timeout", "10 minutes")
             self._scheduler = self._start("scheduler", *ports, *ends, "--scheduler-file", str(file))
             self.address = self._wait_for_address(file)
             for _ in range(self._n_workers):

@@ -17,7 +17,7 @@ by one, and a task of some seconds is long beside what it costs to send.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import product
 
@@ -42,6 +42,26 @@ Setting = tuple[float, float, float]  # α, γ, strength of the shock
 Case = tuple[float, float, float, int]  # and the number of the block of seeds
 
 
+def player(seeds: int, before: int, after: int) -> Callable[[Case], np.ndarray]:
+    """Return the function that plays one case; a local one, so it travels by value.
+
+    A cluster needs ``recsys`` and not this file.
+    """
+
+    def play(case: Case) -> np.ndarray:
+        alpha, gamma, strength, block = case
+        shops = [Shop(seed=seed) for seed in range(block * BLOCK, min((block + 1) * BLOCK, seeds))]
+        for shop in shops:
+            shop.shock(at=before, strength=strength)
+        rng = np.random.default_rng(block)  # breaks ties, the same for all settings
+        arms, worlds = shops[0].n_products, len(shops)
+        policy = DiscountedLinUCB(arms, 9, alpha, RIDGE, worlds, rng, gamma=gamma)
+        trace = run(shops, policy, [SharedUserFeatures(s) for s in shops], 0, before + after)
+        return np.stack([trace.mu[:, before:].sum(axis=1), trace.best[:, before:].sum(axis=1)])
+
+    return play
+
+
 def sweep(
     alphas: Sequence[float] = ALPHAS,
     gammas: Sequence[float] = GAMMAS,
@@ -59,29 +79,18 @@ def sweep(
         For each (α, γ, strength) an array (2, seeds): the expected clicks after the shock, and
         those of the best products.
     """
-
-    # Local, so that it travels by value: the workers need recsys and not this file.
-    def play(case: Case) -> np.ndarray:
-        alpha, gamma, strength, block = case
-        shops = [Shop(seed=seed) for seed in range(block * BLOCK, min((block + 1) * BLOCK, seeds))]
-        for shop in shops:
-            shop.shock(at=before, strength=strength)
-        rng = np.random.default_rng(block)  # breaks ties, the same for all settings
-        arms, worlds = shops[0].n_products, len(shops)
-        policy = DiscountedLinUCB(arms, 9, alpha, RIDGE, worlds, rng, gamma=gamma)
-        trace = run(shops, policy, [SharedUserFeatures(s) for s in shops], 0, before + after)
-        return np.stack([trace.mu[:, before:].sum(axis=1), trace.best[:, before:].sum(axis=1)])
-
     settings = list(product(alphas, gammas, strengths))
     blocks = range(-(-seeds // BLOCK))
-    parts = over_cases(play, [(*s, b) for s in settings for b in blocks], progress=progress)
+    cases = [(*setting, block) for setting in settings for block in blocks]
+    parts = over_cases(player(seeds, before, after), cases, progress=progress)
     return {s: np.concatenate([parts[(*s, b)] for b in blocks], axis=1) for s in settings}
 
 
 def table(results: dict[Setting, np.ndarray]) -> str:
     """Return a line for each setting: share of the best products' clicks, and clicks won.
 
-    Clicks won are those of the setting minus those of LinUCB with the same α, seed by seed.
+    Clicks won are those of the setting minus those of LinUCB with the same α, seed by seed. Each
+    band stands for itself: of twenty bands about nothing, one excludes zero.
     """
     lines = [
         "Expected clicks after the shock, means over seeds with 95 % bands",

@@ -10,7 +10,7 @@ With the extra ``recsys[cluster]`` a sweep runs on the workers of a Dask schedul
 
 There every thread of every worker is a process as joblib counts them, whatever ``n_jobs`` says.
 The function may be a closure, or stand in a script or a notebook: it travels by value. What it
-imports must be installed where the workers are, and what it returns must be picklable. What a
+imports must be installed where scheduler and workers are; what it returns must be picklable. What a
 worker that dies has not delivered is done again by others; a call in whose company four workers
 have died is given up and raises ``distributed.scheduler.KilledWorker``. Since a call depends on
 its seed or case only, the results are those of local processes bit for bit, where processors and
@@ -131,8 +131,8 @@ def _failures_are_reported() -> Iterator[None]:
     """Let joblib's Dask backend tell ``Parallel`` about calls that the cluster has given up.
 
     joblib 1.6 calls back after a result and after an exception of the function, but not after one
-    of the cluster itself (``KilledWorker``), for which a sweep would wait for ever. Other backends
-    are left alone.
+    of the cluster itself (``KilledWorker``, a function that cannot be imported there), for which a
+    sweep would wait for ever. Other backends are left alone.
     """
     backend, _ = get_active_backend()
     if type(backend).__name__ != "DaskDistributedBackend":

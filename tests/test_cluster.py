@@ -1,7 +1,10 @@
 """The same sweeps on a real Dask cluster: a scheduler and two worker processes on loopback."""
 
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +20,7 @@ import pytest
 from distributed import Client
 from distributed.scheduler import KilledWorker
 
+import efficiency
 import sweep
 from loopback import Loopback
 from recsys.experiment import replicate
@@ -235,6 +239,14 @@ def test_a_failing_seed_is_not_passed_over_on_the_cluster(cluster: Cluster):
         cluster(lambda: over_seeds(fails, range(4), progress=False))
 
 
+def test_a_function_that_the_cluster_cannot_import_is_reported(cluster: Cluster):
+    def here(case: str) -> float:
+        return wait_until and PATIENCE  # globals of this file, which the cluster does not have
+
+    with pytest.raises(RuntimeError, match="different environments"):
+        cluster(lambda: over_cases(here, "ab", progress=False))
+
+
 def test_a_task_that_kills_its_workers_ends_the_sweep_with_an_error(cluster: Cluster):
     def allow(failures: int) -> None:
         def change(dask_scheduler: object) -> None:
@@ -271,3 +283,52 @@ def test_the_package_does_not_need_what_only_a_cluster_needs():
     code = "import sys, recsys.experiment, recsys.evaluation; print('distributed' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+# ---------------------------------------------------------------------- what the README says
+
+
+RECORD = json.loads(efficiency.RECORD.read_text("utf-8"))
+
+
+def test_the_readme_says_what_was_measured():
+    written = efficiency.PARAGRAPH.findall(efficiency.README.read_text("utf-8"))
+    assert written == [efficiency.paragraph(RECORD)]
+
+
+def test_the_record_follows_from_its_times():
+    measured, estimated, task = RECORD["measured"], RECORD["estimated"], RECORD["task"]
+    one, two = (np.array(measured["seconds"][f"{n}"]) for n in ("one_worker", "two_workers"))
+    assert len(one) == len(two) == measured["repeats"]
+    assert measured["efficiency"] == pytest.approx(np.median(one / (2 * two)))
+    assert measured["efficiency_low"] == pytest.approx((one / (2 * two)).min())
+    assert measured["efficiency_high"] == pytest.approx((one / (2 * two)).max())
+    assert task["seconds"] == pytest.approx(np.median(one) / measured["tasks"])
+    grid = len(sweep.ALPHAS) * len(sweep.GAMMAS) * len(sweep.STRENGTHS)
+    assert estimated["tasks"] == grid * sweep.SEEDS // sweep.BLOCK
+    assert (task["rounds"], task["seeds"]) == (sweep.BEFORE + sweep.AFTER, sweep.BLOCK)
+    sent = measured["start_seconds"] + estimated["tasks"] * measured["send_seconds"]
+    rounds_of_tasks = -(-estimated["tasks"] // estimated["workers"])
+    assert estimated["seconds"] == pytest.approx(sent + rounds_of_tasks * task["seconds"])
+    alone = sent + estimated["tasks"] * task["seconds"]
+    assert estimated["seconds_on_one"] == pytest.approx(alone)
+    assert estimated["efficiency"] == pytest.approx(
+        alone / (estimated["workers"] * estimated["seconds"])
+    )
+
+
+def test_the_estimate_counts_what_the_workers_wait_for():
+    free = {"send": 0.0, "start": 0.0}
+    assert efficiency.estimated_seconds(4, 8, 1.0, **free) == 2.0
+    assert efficiency.estimated_seconds(4, 9, 1.0, **free) == 3.0  # three wait for the ninth
+    assert efficiency.estimate(8, 1.0, **free, n=4)["efficiency"] == 1.0
+    assert efficiency.estimate(8, 1.0, 0.0, 2.0, n=4)["efficiency"] == 10 / (4 * 4)
+    assert efficiency.estimated_seconds(4, 8, 1.0, 0.5, 3.0) == 9.0
+
+
+def test_the_record_names_no_machine_and_no_folder():
+    text = efficiency.RECORD.read_text("utf-8")
+    assert not re.search(r"""(?:^|[\s"'=])(?:/|~|[A-Z]:\\)\w""", text, re.M)
+    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
+    assert set(RECORD["versions"]) == {"dask", "distributed", "joblib", "numpy"}
+    assert set(RECORD["machine"]) == {"processor", "cores", "memory_gib", "system", "python"}
