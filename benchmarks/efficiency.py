@@ -20,6 +20,8 @@ import json
 import math
 import platform
 import re
+import signal
+import sys
 import tempfile
 import textwrap
 import time
@@ -205,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--trial", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the clusters are closed
     record = measure(options.rounds, options.repeats)
     print(paragraph(record))
     if not options.trial:
