@@ -2,7 +2,7 @@
 
     python benchmarks/efficiency.py
 
-plays tasks of ``sweep.py`` on clusters of one and of two single-threaded workers on this machine
+plays tasks of ``sweep.py`` on one and on two single-threaded workers of a cluster on this machine
 and by two local processes of joblib, by turns, and writes ``cluster.json`` beside this file and the
 measured paragraph of the README. The efficiency on n workers is T(1) / (n T(n)), T being the
 seconds from call to result; of each repeat it takes the times of that repeat.
@@ -101,16 +101,16 @@ def measure(rounds: int, repeats: int) -> dict:
         jobs(joblib.delayed(nothing)(i) for i in range(CALLS))
 
     with ExitStack() as stack:
-        clients = {}
-        for n in (1, 2):
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            cluster = stack.enter_context(Loopback(n, folder))
-            clients[n] = stack.enter_context(Client(cluster.address, set_as_default=False))
-            clients[n].wait_for_workers(n, timeout=PATIENCE)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        cluster = stack.enter_context(Loopback(2, folder))
+        client = stack.enter_context(Client(cluster.address))
+        client.wait_for_workers(2, timeout=PATIENCE)
+        addresses = sorted(client.ncores())
 
         def on(n: int, work: Callable[[], object]) -> Callable[[], float]:
+            # On a cluster of one thread joblib would play in this process instead.
             def timed() -> float:
-                with joblib.parallel_config(backend="dask", client=clients[n]):
+                with joblib.parallel_config(backend="dask", workers=addresses[:n]):
                     return seconds(work)
 
             return timed
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--trial", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the clusters are closed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster is closed
     record = measure(options.rounds, options.repeats)
     print(paragraph(record))
     if not options.trial:

@@ -8,7 +8,9 @@ With the extra ``recsys[cluster]`` a sweep runs on the workers of a Dask schedul
     with Client("tcp://scheduler:8786"), joblib.parallel_config(backend="dask"):
         traces = replicate(policies, seeds=range(200))
 
-There every thread of every worker is a process as joblib counts them, whatever ``n_jobs`` says.
+There every thread of every worker is a process as joblib counts them, whatever ``n_jobs`` says. It
+counts when the call begins, and with one it plays in the caller's process: let workers join first
+(``client.wait_for_workers``).
 The function may be a closure, or stand in a script or a notebook: it travels by value. What it
 imports must be installed where scheduler and workers are; what it returns must be picklable. What a
 worker that dies has not delivered is done again by others; a call in whose company four workers
