@@ -1,13 +1,35 @@
-"""One function, many seeds or cases: parallel runs through joblib."""
+"""One function, many seeds or cases: parallel runs through joblib, here or on a cluster.
+
+``joblib.parallel_config`` says where the calls run; the code that asks for them stays as it is.
+With the extra ``recsys[cluster]`` a sweep runs on the workers of a Dask scheduler::
+
+    from distributed import Client
+
+    with Client("tcp://scheduler:8786"), joblib.parallel_config(backend="dask"):
+        traces = replicate(policies, seeds=range(200))
+
+There every thread of every worker is a process as joblib counts them, whatever ``n_jobs`` says. It
+counts when the call begins, and with one it plays in the caller's process: let workers join first
+(``client.wait_for_workers``).
+The function may be a closure, or stand in a script or a notebook: it travels by value. What it
+imports must be installed where scheduler and workers are; what it returns must be picklable. What a
+worker that dies has not delivered is done again by others; a call in whose company four workers
+have died is given up and raises ``distributed.scheduler.KilledWorker``. Since a call depends on
+its seed or case only, the results are those of local processes bit for bit, where processors and
+packages are the same.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from recsys import checks
@@ -99,8 +121,38 @@ def _in_parallel(
     function: Callable, items: list, n_jobs: int, progress: bool | None, unit: str
 ) -> list:
     hidden = None if progress is None else not progress
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _failures_are_reported():
         # joblib replaces a worker whose memory has grown and says so; no result depends on it.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(i) for i in items)
         return list(tqdm(jobs, total=len(items), unit=unit, disable=hidden))
+
+
+@contextmanager
+def _failures_are_reported() -> Iterator[None]:
+    """Let joblib's Dask backend tell ``Parallel`` about calls that the cluster has given up.
+
+    joblib 1.6 calls back after a result and after an exception of the function, but not after one
+    of the cluster itself (``KilledWorker``, a function that cannot be imported there), for which a
+    sweep would wait for ever. Other backends are left alone.
+    """
+    backend, _ = get_active_backend()
+    if type(backend).__name__ != "DaskDistributedBackend":
+        yield
+        return
+    submit = backend.submit
+
+    def reporting(function: Callable, callback: Callable) -> Future:
+        def report(future: Future) -> None:
+            if (error := future.exception()) is not None:
+                callback(error)
+
+        future = submit(function, callback)
+        future.add_done_callback(report)
+        return future
+
+    backend.submit = reporting
+    try:
+        yield
+    finally:
+        backend.submit = submit

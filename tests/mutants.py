@@ -636,4 +636,11 @@ MUTANTS: list[Mutant] = [
             "test_the_exponent_of_a_growth_is_of_its_largest_sizes_with_a_band_over_turns"
         ),
     ),
+    Mutant(
+        name="failure-of-the-cluster-not-reported",
+        file="parallel.py",
+        before="callback(error)",
+        after="pass",
+        killed_by="tests/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",
+    ),
 ]

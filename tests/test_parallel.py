@@ -1,9 +1,14 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joblib.parallel import ParallelBackendBase
 
 from recsys.parallel import over_cases, over_seeds, stack
 from recsys.records import Trace
@@ -128,3 +133,45 @@ def test_no_case_or_the_same_twice_is_refused_before_anything_runs(cases: object
     with refuses("cases"):
         over_cases(ran.append, cases, n_jobs=1, progress=False)
     assert ran == []
+
+
+class DaskDistributedBackend(ParallelBackendBase):
+    """Gives every call up and, like joblib's backend of this name, does not call back then."""
+
+    supports_retrieve_callback = True
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """Return a number of workers."""
+        return 2
+
+    def submit(self, func: Callable, callback: Callable | None = None) -> Future:
+        """Return a future that fails a moment later, in another thread."""
+        future: Future = Future()
+        threading.Timer(0.05, future.set_exception, [ArithmeticError("given up")]).start()
+        return future
+
+    def retrieve_result_callback(self, out: object) -> object:
+        """Raise what is an error."""
+        if isinstance(out, BaseException):
+            raise out
+        return out
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Do nothing: no call is left."""
+
+
+def test_a_call_that_the_cluster_gives_up_ends_the_sweep():
+    # tests/test_cluster.py shows the same with a real cluster
+    backend, outcome = DaskDistributedBackend(), Future()
+
+    def sweep() -> None:
+        try:
+            with joblib.parallel_config(backend=backend):
+                outcome.set_result(over_seeds(abs, range(3), progress=False))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=sweep, daemon=True).start()
+    with pytest.raises(ArithmeticError, match="given up"):
+        outcome.result(timeout=10)
+    assert backend.submit == DaskDistributedBackend.submit.__get__(backend)  # as it was before
