@@ -29,7 +29,6 @@ One idea a file; a chapter reads its file from top to bottom.
 ``recsys.dual_memory``      ... and from t rounds: exact, without a gradient
 ``recsys.pruning``          the arm with the largest bound, without the bounds of the others
 ``recsys.growing``          arrays that grow by a row a round
-``recsys.pages``            large new tensors on large pages
 ``recsys.persistent``       a neural policy on disk, to go on as if nothing had happened
 ``recsys.archive``          state on disk, without code
 ``recsys.tally``            calls, operations, bytes and peak memory of a computation, counted

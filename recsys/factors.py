@@ -20,7 +20,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from recsys import pages
 from recsys.mlp import Mlp, affine, read, rows_for
 
 
@@ -90,7 +89,7 @@ class Factors:
         """
         shape = (*self.scores.shape, self.n_parameters)
         if out is None:
-            out = pages.empty(self.scores, shape)
+            out = self.scores.new_empty(shape)
         elif out.shape != shape or out.dtype != self.scores.dtype:
             found = f"{out.dtype} of shape {tuple(out.shape)}"
             raise ValueError(f"out: got {found}, expected {self.scores.dtype} of shape {shape}")

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from recsys import checks, pages
+from recsys import checks
 from recsys.dual_memory import DualMemory, KernelMemory
 from recsys.factors import chunks, factors, n_rows_within, sweep
 from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
@@ -84,7 +84,7 @@ def per_arm_gradients(
     else:
         p = sum(h * (w + biased) for w, h, biased in mlp.shapes)
     if out is None:
-        out = pages.empty(rows, (len(rows), p))
+        out = rows.new_empty((len(rows), p))
     elif (out.shape, out.dtype, out.device) != ((len(rows), p), rows.dtype, rows.device):
         found = f"{out.dtype} of shape {tuple(out.shape)} on {out.device}"
         raise ValueError(f"out: got {found}, expected {rows.dtype} of shape {(len(rows), p)}")

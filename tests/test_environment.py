@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 # A module of recsys imports only from layers above its own line.
 LAYERS = [
-    {"archive", "checks", "growing", "pages", "records", "stacked", "tally"},
+    {"archive", "checks", "growing", "records", "stacked", "tally"},
     {"few_rows", "mlp", "parallel", "streams", "training", "world"},
     {"simulator"},
     {"factors", "features", "policies", "score_network"},
