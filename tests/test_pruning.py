@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import neuralucb, pages
+from recsys import neuralucb
 from recsys.factors import Factors, factors
 from recsys.gradient_memory import DiagonalMemory
 from recsys.growing import GrowingCholesky
@@ -177,11 +177,3 @@ def test_a_bound_that_is_no_number_is_not_left_out_in_silence():
     next(policy.model.parameters()).fill_(np.nan)
     with pytest.raises(ValueError, match="factors"):
         policy.select(rows)
-
-
-def test_large_pages_change_no_number():
-    like = torch.zeros(1, dtype=torch.float64)
-    large = pages.empty(like, (pages.LARGE // 8 + 3,)).fill_(1.5)
-    assert large.dtype == like.dtype
-    assert float(large.sum()) == 1.5 * len(large)
-    assert pages.empty(like, (0, 4)).shape == (0, 4)
