@@ -176,16 +176,14 @@ def sweep(
         activations.append(affine(activations[-1], *layer).clamp_min_(0.0))
     scores = mlp.scale * affine(activations[-1], *layers[-1])[..., 0]
     if weigh is None:
-        deltas = [rows.new_full((*scores.shape, 1), mlp.scale)]  # δ_L
+        delta = rows.new_full((*scores.shape, 1), mlp.scale)  # δ_L
     else:
-        deltas = [mlp.scale * weigh(scores)[..., None]]
+        delta = mlp.scale * weigh(scores)[..., None]
+    deltas = [delta]
     for weight, a in zip(mlp.weights[:0:-1], activations[:0:-1], strict=True):
         # δ_l = (W_{l+1}ᵀ δ_{l+1}), zero where the ReLU was off
-        if weigh is None and len(deltas) == 1:
-            delta = (mlp.scale * weight).expand_as(a)  # the same for all rows
-        else:
-            delta = deltas[-1] @ weight
-        deltas.append(torch.ops.aten.threshold_backward(delta, a, 0.0))
+        delta = torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)
+        deltas.append(delta)
     return Factors(scores, tuple(activations), tuple(reversed(deltas)), mlp.biased)
 
 

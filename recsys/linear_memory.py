@@ -112,8 +112,7 @@ class RidgeMemory(LinearMemory):
         super().__init__(n_models, n_features, ridge, n_worlds)
         d = self.n_features
         self._both = np.empty((2, *self.shape, d, d))  # A and A⁻¹, which change together
-        self.A, self.A_inv = self._both  # (M, d, d) each
-        self.A[...], self.A_inv[...] = self.ridge * np.eye(d), np.eye(d) / self.ridge
+        self._both[0], self._both[1] = self.ridge * np.eye(d), np.eye(d) / self.ridge
         self.b = np.zeros((*self.shape, d))  # (M, d)
         self.theta = np.zeros((*self.shape, d))  # (M, d)
         self._age = np.zeros(self.shape, dtype=np.int64)  # updates since the last fresh inverse
@@ -125,6 +124,16 @@ class RidgeMemory(LinearMemory):
         else:
             self._triangles = Triangles(self.shape, d)
             self._triangles[...] = self.A_inv
+
+    @property
+    def A(self) -> np.ndarray:
+        """The matrices A (M, d, d), a view."""
+        return self._both[0]
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """The matrices A⁻¹ (M, d, d), a view."""
+        return self._both[1]
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""

@@ -1,3 +1,5 @@
+import copy
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +11,7 @@ from scipy import stats
 from recsys.experiment import run
 from recsys.features import JointFeatures, SharedUserFeatures
 from recsys.forgetful_memory import DiscountedMemory, WindowMemory
-from recsys.linear_memory import RidgeMemory, fresh_inverse
+from recsys.linear_memory import LARGE, RidgeMemory, fresh_inverse
 from recsys.linucb import (
     DiscountedLinUCB,
     LinearThompson,
@@ -501,8 +503,8 @@ def test_a_window_is_summed_again_before_it_is_old():
     memory, rng, rows = WindowMemory(1, 2, window=30), np.random.default_rng(0), []
     for n in range(200):
         if n == 100:
-            memory.A += 1e-3  # errors, as rounding might make them
-            memory.A_inv += 1e-3
+            memory.A[...] += 1e-3  # errors, as rounding might make them
+            memory.A_inv[...] += 1e-3
             memory.b += 1e-3
         rows.append(rng.uniform(-1, 1, 2))
         memory.add(np.array(0), rows[-1], np.array(1.0))
@@ -523,6 +525,24 @@ def test_a_row_that_outweighs_all_digits_leaves_without_a_trace(window: int, d: 
     A = np.eye(d) + window * np.outer(x, x)
     assert np.allclose(policy.A_inv[0], np.linalg.inv(A), rtol=0, atol=1e-12)
     assert np.allclose(policy.theta[0], np.linalg.solve(A, window * x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda policy: pickle.loads(pickle.dumps(policy))]
+)
+@pytest.mark.parametrize("kind", [LinUCB, SlidingWindowLinUCB, DiscountedLinUCB])
+@pytest.mark.parametrize("n_arms", [3, LARGE // 16 + 1])
+def test_a_copy_goes_on_as_the_original_does(kind: type[LinUCB], n_arms: int, copied: Callable):
+    original, rng = kind(n_arms, 4), np.random.default_rng(0)
+    for n in range(12):
+        original.update(n % 3, rng.standard_normal(4), 1.0)
+    other, rows = copied(original), rng.standard_normal((12, 4))
+    for policy in (original, other):
+        for n, row in enumerate(rows):
+            policy.update(n % 3, row, 0.5)
+    assert np.array_equal(original.ucb(rows[0]), other.ucb(rows[0]))
+    assert np.array_equal(original.A_inv, other.A_inv)
+    assert np.array_equal(original.theta, other.theta)
 
 
 def test_what_rounding_makes_negative_counts_as_zero():
