@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 import re
 import signal
 import sys
@@ -35,11 +34,11 @@ from statistics import median
 
 import joblib
 import numpy as np
-import psutil
 from distributed import Client
 
 import sweep
 from loopback import PATIENCE, Loopback
+from machine import hardware
 from recsys.parallel import over_cases
 
 HERE = Path(__file__).parent
@@ -150,7 +149,7 @@ def measure(rounds: int, repeats: int) -> dict:
     task, send = median(times["one_worker"]) / len(cases), median(times.pop("calls")) / CALLS
     return {
         "date": date.today().isoformat(),
-        "machine": machine(),
+        "machine": hardware(),
         "versions": {name: version(name) for name in ("dask", "distributed", "joblib", "numpy")},
         "task": {"seeds": sweep.BLOCK, "rounds": rounds, "seconds": task},
         "measured": {
@@ -165,21 +164,6 @@ def measure(rounds: int, repeats: int) -> dict:
             "start_seconds": start,
         },
         "estimated": estimate(grid * sweep.SEEDS // sweep.BLOCK, task, send, start),
-    }
-
-
-def machine() -> dict:
-    """Describe this machine without its name."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())):
-        model = found.group(1)
-    return {
-        "processor": model,
-        "cores": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.system(),
-        "python": platform.python_version(),
     }
 
 

@@ -18,14 +18,21 @@ OURS = ("numpy", "scipy", "torch", "threadpoolctl")  # of the book's own package
 LISTS = ("requirements.txt", "no-deps.txt")  # what the benchmarks add
 
 
-def describe() -> dict[str, object]:
-    """Return the machine and the versions as plain values."""
+def hardware() -> dict[str, object]:
+    """Return the processor, the memory, the system and its Python as plain values."""
     return {
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gb": memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+    }
+
+
+def describe() -> dict[str, object]:
+    """Return the machine and the versions as plain values."""
+    return {
+        **hardware(),
         "versions": versions(),
         "blas": kernels(),
         "torch_vectors": torch.backends.cpu.get_cpu_capability(),
