@@ -119,7 +119,7 @@ class RidgeMemory(LinearMemory):
         self._pair = np.zeros((2, *self.shape[:-1], d))  # x and A⁻¹x of the row that comes,
         self._change = np.zeros((*self._pair.shape, d))  # and what it adds to A and A⁻¹
         self._triangles = self._few = None  # copies, from which a decision reads less
-        if n_worlds is None and n_models * d * d >= LARGE:
+        if n_worlds is None and n_models > 1 and n_models * d * d >= LARGE:
             self._few = FewRows(n_models, d, self.ridge)
         else:
             self._triangles = Triangles(self.shape, d)

@@ -403,6 +403,15 @@ MUTANTS: list[Mutant] = [
         killed_by="tests/test_few_rows.py::test_widths_are_those_of_the_matrices_at_every_age",
     ),
     Mutant(
+        name="one-model-kept-as-few-rows",
+        file="linear_memory.py",
+        before="n_worlds is None and n_models > 1 and",
+        after="n_worlds is None and",
+        killed_by=(
+            "tests/test_few_rows.py::test_one_large_model_for_all_arms_scores_each_row_by_itself"
+        ),
+    ),
+    Mutant(
         name="fresh-inverse-not-passed-on",
         file="linear_memory.py",
         before="self._few.replace(at[0], self.A_inv[at])",

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from recsys.few_rows import FewRows
 from recsys.linear_memory import LARGE, RidgeMemory
-from recsys.linucb import LinUCB, SlidingWindowLinUCB
+from recsys.linucb import LinUCB, SharedLinUCB, SlidingWindowLinUCB
 from strategies import few
 
 
@@ -81,3 +83,15 @@ def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
         many.update([arm], x[None], rewards[[arm]])
     assert len(one.memory._few.whole) > 5
     assert one.memory._few.n > 200 or kind is SlidingWindowLinUCB
+
+
+def test_one_large_model_for_all_arms_scores_each_row_by_itself():
+    d = math.isqrt(LARGE) + 1
+    one, many = SharedLinUCB(3, d), SharedLinUCB(3, d, n_worlds=1)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        rows = rng.standard_normal((3, d))
+        assert np.array_equal(one.ucb(rows), many.ucb(rows[None])[0])
+        one.update(1, rows[1], 1.0)
+        many.update([1], rows[None, 1], [1.0])
+    assert len(set(one.ucb(rows))) == 3
