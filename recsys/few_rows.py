@@ -42,14 +42,14 @@ class FewRows:
         self.triangles = Triangles((n_models,), n_features)  # pages are taken as they are filled
 
     def forms(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-        """Return xᵀA⁻¹x (M,) for a row (d,) that all models share, or for a row each (M, d).
+        """Return xᵀA⁻¹x (..., M) for a row (d,) that all models share, or a row each (..., M, d).
 
         ``matrices`` are the inverses (M, d, d) themselves. With a row each a correction meets a
         row that has to be fetched for it, and a matrix picked out of many has to be copied; once
-        that is as much as to read them all, they are read.
+        that is as much as to read them all, they are read, as they are for many visits at once.
         """
         (m, d), shared = (len(self.whole), len(matrices[0])), rows.ndim == 1
-        if not shared and 4 * self.n + 2 * d * m > d * len(matrices):
+        if rows.ndim > 2 or (not shared and 4 * self.n + 2 * d * m > d * len(matrices)):
             return quadratic_forms(matrices, rows)
         vectors, models = self.vectors[: self.n], self.models[: self.n]
         along = vectors.dot(rows) if shared else np.vecdot(vectors, rows.take(models, axis=0))

@@ -81,6 +81,8 @@ def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
         arm = int(scores.argmax()) if t % 2 else t % 11  # some arms outgrow their corrections
         one.update(arm, x, rewards[arm])
         many.update([arm], x[None], rewards[[arm]])
+    visits = rng.standard_normal((3, n_arms, d))
+    assert np.allclose(one.ucb(visits), [one.ucb(rows) for rows in visits], rtol=0, atol=1e-10)
     assert len(one.memory._few.whole) > 5
     assert one.memory._few.n > 200 or kind is SlidingWindowLinUCB
 
