@@ -469,8 +469,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="delta-of-a-unit-that-is-off",
         file="factors.py",
-        before="torch.ops.aten.threshold_backward(delta, a, 0.0)",
-        after="delta",
+        before="torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)",
+        after="delta @ weight",
         killed_by="tests/test_gradients.py::test_a_unit_that_is_off_passes_nothing_on",
     ),
     Mutant(
