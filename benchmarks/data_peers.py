@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
-from recsys.baseline import ClickNetwork
-from recsys.simulator import Shop
-from recsys.streams import Streams
-from recsys.training import Training
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.training import Training
+from recsys.shop.simulator import Shop
+from recsys.shop.streams import Streams
 
 
 class RowByRow:

@@ -39,7 +39,7 @@ from distributed import Client
 import sweep
 from loopback import PATIENCE, Loopback
 from machine import hardware
-from recsys.parallel import over_cases
+from recsys.lab.parallel import over_cases
 
 HERE = Path(__file__).parent
 RECORD, README = HERE / "cluster.json", HERE.parent / "README.md"

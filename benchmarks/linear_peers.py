@@ -15,7 +15,7 @@ from mabwiser.mab import MAB, LearningPolicy
 from obp.policy import LinUCB as PipelineLinUCB
 from river.bandit import LinUCBDisjoint
 
-from recsys.linucb import LinUCB
+from recsys.linear.linucb import LinUCB
 
 
 class Peer:

@@ -24,12 +24,12 @@ from itertools import product
 import joblib
 import numpy as np
 
-from recsys.evaluation import band, paired_band
-from recsys.experiment import run
-from recsys.features import SharedUserFeatures
-from recsys.linucb import DiscountedLinUCB
-from recsys.parallel import over_cases
-from recsys.simulator import Shop
+from recsys.lab.bands import band, paired_band
+from recsys.lab.experiment import run
+from recsys.lab.parallel import over_cases
+from recsys.linear.linucb import DiscountedLinUCB
+from recsys.shop.features import SharedUserFeatures
+from recsys.shop.simulator import Shop
 
 ALPHAS = (0.05, 0.1, 0.2, 0.5)
 GAMMAS = (1.0, 0.9999, 0.9997, 0.999)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from race import Runner
-from recsys.dual_memory import KernelMemory
-from recsys.factors import Factors, factors
-from recsys.gradient_memory import DiagonalMemory, FullMemory
-from recsys.score_network import score_network
+from recsys.gradients.backprop import Factors, gradient_factors
+from recsys.neural.dual_memory import KernelMemory
+from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.network import score_network
 
 ARMS, RIDGE, SCALE = 50, 1.0, 1 / 100
 PLAIN = {"init": "torch", "bias": True, "output_scale": "one", "unit_rows": False}
@@ -54,7 +54,7 @@ def full_memory(model, played: Factors, scale: float = SCALE) -> FullMemory:
 
 def test_memories_are_filled_as_if_round_by_round():
     model = score_network(5, (12, 12), **PLAIN)
-    played, arms = (factors(model, rows(n, 5, n)) for n in (300, 20))
+    played, arms = (gradient_factors(model, rows(n, 5, n)) for n in (300, 20))
     for make, kind in ((kernel_memory, KernelMemory), (full_memory, FullMemory)):
         memory, slow = make(model, played), kind(model, RIDGE, SCALE)
         slow.add(played)
@@ -70,7 +70,7 @@ def size_of(memory: KernelMemory) -> int:
 
 def round_of(memory, model, X: np.ndarray):
     def run(_: object) -> None:
-        found = factors(model, X)
+        found = gradient_factors(model, X)
         arm = int(memory.bonus(found).argmax())
         memory.add(found.rows(slice(arm, arm + 1)))
 
@@ -82,7 +82,7 @@ def round_of(memory, model, X: np.ndarray):
 )
 def test_exact_bonus_and_update(race, d: int, t: int, goal: float):
     model, X = network(d), rows(ARMS, d, 0)
-    played = factors(model, rows(t, d, 1))
+    played = gradient_factors(model, rows(t, d, 1))
     p = played.n_parameters
     huge = p > 20_000
     ours = kernel_memory(model, played)
@@ -95,7 +95,7 @@ def test_exact_bonus_and_update(race, d: int, t: int, goal: float):
     else:
         theirs = full_memory(model, played)
         pair = theirs, ours
-    found = factors(model, X)
+    found = gradient_factors(model, X)
     assert torch.allclose(*(memory.bonus(found) for memory in pair), rtol=1e-8)
     if t == 1_000 and not huge:
         race.fact("memory, per cent of p×p", share, at_most=1.2)
@@ -115,7 +115,10 @@ def test_exact_bonus_and_update(race, d: int, t: int, goal: float):
 
 def test_diagonal_bonus(race):
     model, d = network(256), 256
-    found, played = factors(model, rows(ARMS, d, 0)), factors(model, rows(200, d, 1))
+    found, played = (
+        gradient_factors(model, rows(ARMS, d, 0)),
+        gradient_factors(model, rows(200, d, 1)),
+    )
     memory = DiagonalMemory(model, RIDGE, SCALE)
     memory.add(played)
     J, inverse = found.gradients(), SCALE / memory.diagonal

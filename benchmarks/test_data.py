@@ -14,10 +14,10 @@ from torch.utils.data import TensorDataset
 
 from data_peers import PlainRows, RowByRow, Rows, train_by_loader
 from race import Runner
-from recsys.baseline import ClickNetwork
-from recsys.features import Identifiers
-from recsys.simulator import Shop
-from recsys.training import Training, train
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.training import Training, train
+from recsys.shop.features import Identifiers
+from recsys.shop.simulator import Shop
 
 IMPRESSIONS = 200_000
 N, EPOCHS = 25_600, 2  # rows and epochs of the training that is timed

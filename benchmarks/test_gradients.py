@@ -6,8 +6,8 @@ from torch import nn
 
 from neural_peers import LIBRARIES, Way, by_loop
 from race import Runner
-from recsys.gradients import per_arm_gradients
-from recsys.tally import Tally
+from recsys.cost.tally import Tally
+from recsys.gradients.jacobian import per_arm_gradients
 
 LARGEST = 1.5e9  # bytes of a result beyond which a point is left out; none of those below is
 

@@ -35,9 +35,9 @@ from linear_peers import (
     TextbookAtOnce,
 )
 from race import Runner
-from recsys.features import SharedUserFeatures
-from recsys.linucb import LinUCB
-from recsys.simulator import Shop
+from recsys.linear.linucb import LinUCB
+from recsys.shop.features import SharedUserFeatures
+from recsys.shop.simulator import Shop
 
 ALPHA, RIDGE = 0.5, 1.0
 PLAYS = 13.6  # rows that each arm has learned before ours is timed: 13,600 for 1000 arms

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from linear_peers import Contextualbandits, Mabwiser, Obp, Ours, Textbook, TextbookAtOnce
-from recsys.linucb import LinUCB
+from recsys.linear.linucb import LinUCB
 
 K, D, ROUNDS, ALPHA = 12, 5, 300, 0.5
 RIDGES = (0.3, 1.0, 3.0)

@@ -9,9 +9,9 @@ import torch
 
 from neural_peers import AgileRL, Calvera
 from race import Runner
-from recsys.factors import factors
-from recsys.neuralucb import NeuralUCB
-from recsys.replay import Schedule
+from recsys.gradients.backprop import gradient_factors
+from recsys.neural.neuralucb import NeuralUCB
+from recsys.neural.training import Schedule
 from test_bonus import PLAIN, full_memory, kernel_memory
 
 NEVER = Schedule(first=10**9)
@@ -78,8 +78,8 @@ def test_a_decision_over_50_000_products_by_the_diagonal(race, dtype: str):
 
 
 def test_a_decision_over_50_000_products_exactly(race):
-    agent, few = wide("dual", "float64"), 10
-    played = factors(agent.model, CATALOGUE[:1_000])
+    agent, few = wide("kernel", "float64"), 10
+    played = gradient_factors(agent.model, CATALOGUE[:1_000])
     memory = full_memory(agent.model, played, agent.scale)
     bounds = agent.ucb(CATALOGUE)
     assert agent.select(CATALOGUE) == bounds.argmax()
@@ -148,7 +148,7 @@ class Play:
 
 
 def agent_of(covariance: str, schedule: Schedule) -> NeuralUCB:
-    dtype = "float64" if covariance == "dual" else "float32"
+    dtype = "float64" if covariance == "kernel" else "float32"
     return NeuralUCB(
         D,
         (100, 100),
@@ -232,17 +232,17 @@ def test_rounds_with_a_minibatch_step(race, k: int):
 @pytest.mark.parametrize("t", [0, 990])
 @pytest.mark.parametrize("k", [50, 500])
 def test_exact_rounds(race, k: int, t: int):
-    agent = agent_of("dual", NEVER)
+    agent = agent_of("kernel", NEVER)
     rows = contexts(k)
     if t:
-        played = factors(agent.model, np.random.default_rng(3).normal(size=(t, D)))
+        played = gradient_factors(agent.model, np.random.default_rng(3).normal(size=(t, D)))
         agent.memory = kernel_memory(agent.model, played, agent.scale)
         agent.rounds = t
     diagonal = agent_of("diagonal", NEVER)
     calvera, n, _, note = others(diagonal, k, 5.0)["calvera"]
     if t:  # the others only know the diagonal; the first bounds are those of λI in both
         full = full_memory(agent.model, played, agent.scale)
-        found = factors(agent.model, rows[0])
+        found = gradient_factors(agent.model, rows[0])
         assert torch.allclose(full.bonus(found), agent.memory.bonus(found), rtol=1e-8)
     else:
         assert calvera(1)[0] == agent.select(rows[0])

@@ -13,7 +13,7 @@ import torch
 Groups = Mapping[str, Sequence[torch.Tensor]]
 
 
-def write(path: str | Path, settings: Mapping[str, Any], groups: Groups) -> None:
+def save(path: str | Path, settings: Mapping[str, Any], groups: Groups) -> None:
     """Write settings, which must have a form in JSON, and lists of tensors to an ``.npz`` file."""
     arrays = {
         f"{name}.{n}": tensor.detach().cpu().numpy()
@@ -24,8 +24,8 @@ def write(path: str | Path, settings: Mapping[str, Any], groups: Groups) -> None
         np.savez(file, settings=np.array(json.dumps(settings)), **arrays)
 
 
-def read(path: str | Path) -> tuple[dict[str, Any], dict[str, list[torch.Tensor]]]:
-    """Read what ``write`` wrote. Nothing is unpickled, so no code can run."""
+def load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[torch.Tensor]]]:
+    """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
     groups: dict[str, list[torch.Tensor]] = {}
     with np.load(path, allow_pickle=False) as archive:
         settings = json.loads(str(archive["settings"]))

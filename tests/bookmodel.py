@@ -33,7 +33,7 @@ def load_book(root: Path) -> Book:
         toc=toc_files((root / "_toc.yml").read_text("utf-8")),
         bibliography=set(parse_file(str(bibliography)).entries) if bibliography.exists() else set(),
         package_names=set().union(
-            *(public_definitions(path.read_text("utf-8")) for path in root.glob("recsys/*.py"))
+            *(public_definitions(path.read_text("utf-8")) for path in root.glob("recsys/**/*.py"))
         ),
         twins=test_names(twins.read_text("utf-8")) if twins.exists() else [],
     )

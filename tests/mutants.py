@@ -5,7 +5,7 @@ in its place in the bug, and the node id of one test that fails then. For exampl
 
     Mutant(
         name="gradient-without-sign",
-        file="baseline.py",
+        file="baseline/click_network.py",
         before="return sigmoid(logit) - label",
         after="return sigmoid(logit) + label",
         killed_by="tests/test_theorems.py::test_prop_bce_gradient_matches_autograd",
@@ -29,7 +29,7 @@ class Mutant:
 MUTANTS: list[Mutant] = [
     Mutant(
         name="persona-without-features",
-        file="world.py",
+        file="shop/world.py",
         before="return Users(persona, log_affinity, sensitivity, activity, features)",
         after=(
             "features = features * (persona > 0)[:, None]\n"
@@ -48,7 +48,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="click-when-uniform-exceeds",
-        file="simulator.py",
+        file="shop/simulator.py",
         before="(visits.uniforms < mu)",
         after="(visits.uniforms > mu)",
         killed_by=(
@@ -57,7 +57,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="update-without-its-reward",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="policy.update(arm, played, reward)",
         after="policy.update(arm, played, 0.0 * reward)",
         killed_by=(
@@ -66,7 +66,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="update-with-another-arms-row",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)",
         after="np.take_along_axis(contexts[t], 0 * arms[t][..., None, None], axis=-2)",
         killed_by=(
@@ -75,7 +75,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="agent-reused-between-seeds",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="contestant(shop, shop.policy_rng(name))\n",
         after=(
             "vars(one_seed).setdefault(\n"
@@ -85,7 +85,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="band-without-pairing",
-        file="evaluation.py",
+        file="lab/bands.py",
         before="return band(first - second, level)",
         after="return band(first - np.roll(second, 1), level)",
         killed_by=(
@@ -94,14 +94,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="band-with-ddof-zero",
-        file="evaluation.py",
+        file="lab/bands.py",
         before="samples.std(axis=0, ddof=1)",
         after="samples.std(axis=0, ddof=0)",
         killed_by=("tests/test_evaluation.py::test_a_band_is_the_student_t_interval"),
     ),
     Mutant(
         name="band-without-square-root",
-        file="evaluation.py",
+        file="lab/bands.py",
         before="ddof=1) / np.sqrt(n)",
         after="ddof=1)",
         killed_by=(
@@ -110,7 +110,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="band-normal-in-place-of-t",
-        file="evaluation.py",
+        file="lab/bands.py",
         before="stats.t.ppf(0.5 + level / 2, df=n - 1)",
         after="stats.norm.ppf(0.5 + level / 2)",
         killed_by=(
@@ -119,7 +119,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="validation-rows-at-random",
-        file="training.py",
+        file="baseline/training.py",
         before="torch.randperm(n_train, generator=order)",
         after="torch.randperm(len(labels), generator=order)[:n_train]",
         killed_by=(
@@ -128,7 +128,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="early-stopping-keeps-last",
-        file="training.py",
+        file="baseline/training.py",
         before="model.load_state_dict(kept)",
         after="model.load_state_dict(model.state_dict())",
         killed_by=(
@@ -137,7 +137,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="ties-to-lowest-index",
-        file="policies.py",
+        file="policies/base.py",
         before="lottery = rng.random(scores.shape) + 1.0",
         after="lottery = np.ones(scores.shape)",
         killed_by=(
@@ -146,7 +146,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="shock-one-round-late",
-        file="simulator.py",
+        file="shop/simulator.py",
         before='self._shocks], rounds, side="right")',
         after='self._shocks], rounds, side="left")',
         killed_by=(
@@ -155,14 +155,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="availability-ignored",
-        file="policies.py",
+        file="policies/base.py",
         before="return np.where(mask, self.scores(contexts), -np.inf)",
         after="return np.broadcast_to(self.scores(contexts), mask.shape)",
         killed_by=("tests/test_policies.py::test_an_arm_off_sale_is_never_chosen"),
     ),
     Mutant(
         name="propensity-of-another-category",
-        file="simulator.py",
+        file="shop/simulator.py",
         before="propensities[rows] = table[top[rows], products[rows]]",
         after="propensities[rows] = table[0, products[rows]]",
         killed_by=(
@@ -171,7 +171,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="ips-without-weights",
-        file="evaluation.py",
+        file="lab/metrics.py",
         before="weights = log.clicks / propensities",
         after="weights = log.clicks",
         killed_by=(
@@ -180,21 +180,21 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="quality-leaks-into-features",
-        file="world.py",
+        file="shop/world.py",
         before="np.eye(len(CATEGORIES))[category], price]",
         after="np.eye(len(CATEGORIES))[category], price + 0.1 * quality]",
         killed_by=("tests/test_world.py::test_quality_cannot_be_read_from_product_features"),
     ),
     Mutant(
         name="best-among-absent-products",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="np.where(on_sale, mu, 0.0).max(axis=-1)",
         after="mu.max(axis=-1)",
         killed_by=("tests/test_experiment.py::test_the_oracle_never_regrets"),
     ),
     Mutant(
         name="policies-share-a-generator",
-        file="streams.py",
+        file="shop/streams.py",
         before="zlib.crc32(str(name).encode())",
         after='zlib.crc32(b"policy")',
         killed_by=(
@@ -203,7 +203,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="click-noise-by-range-not-round",
-        file="simulator.py",
+        file="shop/simulator.py",
         before='return Visits(rounds, users, self._streams.uniforms("clicks", rounds))',
         after='return Visits(rounds, users, self._streams.rng("clicks").random(n))',
         killed_by=(
@@ -212,7 +212,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="products-drawn-from-users-stream",
-        file="simulator.py",
+        file="shop/simulator.py",
         before='self.config.n_products, self.config, self._streams.rng("products")',
         after=(
             'self.config.n_products, self.config, self._streams.rng("users", self.config.n_users)'
@@ -223,7 +223,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="shock-hits-everybody",
-        file="simulator.py",
+        file="shop/simulator.py",
         before="np.isin(self.users.persona, affected)",
         after="np.isin(self.users.persona, affected) | True",
         killed_by=(
@@ -232,7 +232,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="drift-from-the-start",
-        file="simulator.py",
+        file="shop/simulator.py",
         before="np.sin(angle + phase) - np.sin(phase)",
         after="np.sin(angle + phase)",
         killed_by=(
@@ -241,14 +241,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="affinity-does-not-saturate",
-        file="simulator.py",
+        file="shop/simulator.py",
         before="* expit(log_affinity)",
         after="* np.exp(log_affinity)",
         killed_by=("tests/test_simulator.py::test_click_probabilities_follow_the_stated_model"),
     ),
     Mutant(
         name="greedy-explores-half",
-        file="policies.py",
+        file="policies/exploration.py",
         before="(1 - self.epsilon) * greedy + self.epsilon * uniform",
         after="greedy * (1 - self.epsilon / 2) + self.epsilon / 2 * uniform",
         killed_by=(
@@ -257,7 +257,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="load-unpickles",
-        file="baseline.py",
+        file="baseline/click_network.py",
         before="allow_pickle=False",
         after="allow_pickle=True",
         killed_by=(
@@ -266,7 +266,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="global-generator-seeded",
-        file="baseline.py",
+        file="baseline/click_network.py",
         before="with torch.random.fork_rng(devices=[]):",
         after="if True:",
         killed_by=(
@@ -275,91 +275,91 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="divergence-reversed",
-        file="evaluation.py",
+        file="lab/metrics.py",
         before="rel_entr(p, q) + rel_entr(1 - p, 1 - q)",
         after="rel_entr(q, p) + rel_entr(1 - q, 1 - p)",
         killed_by="tests/test_theorems.py::test_prop_proper_scoring_decomposition",
     ),
     Mutant(
         name="best-is-the-mean",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="np.where(on_sale, mu, 0.0).max(axis=-1)",
         after="np.where(on_sale, mu, 0.0).mean(axis=-1)",
         killed_by="tests/test_theorems.py::test_prop_static_regret_is_zero_only_for_the_optimal_policy",
     ),
     Mutant(
         name="one-embedding-for-all-ids",
-        file="baseline.py",
+        file="baseline/click_network.py",
         before="table(identifiers[:, i])",
         after="table(identifiers[:, 0])",
         killed_by="tests/test_theorems.py::test_prop_embedding_linear_gradient_touches_looked_up_rows",
     ),
     Mutant(
         name="bonus-without-square-root",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="np.sqrt(np.maximum(squared, 0.0))",
         after="np.maximum(squared, 0.0)",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="alpha-squared",
-        file="linucb.py",
+        file="linear/linucb.py",
         before="return mean + self.alpha * width\n",
         after="return mean + self.alpha**2 * width\n",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="update-of-the-wrong-arm",
-        file="linucb.py",
+        file="linear/linucb.py",
         before="self.memory.add(models, context, rewards)",
         after="self.memory.add((models + 1) % self.n_arms, context, rewards)",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="inverse-started-at-lambda",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="self.ridge * np.eye(d), np.eye(d) / self.ridge",
         after="self.ridge * np.eye(d), np.eye(d) * self.ridge",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="discount-on-the-pulled-arm-only",
-        file="forgetful_memory.py",
+        file="linear/forgetful_memory.py",
         before="self._last[at] = self.rounds",
         after="self._last[...] = self.rounds",
         killed_by="tests/test_linucb.py::test_the_discount_reaches_arms_that_are_not_shown",
     ),
     Mutant(
         name="v-in-the-place-of-v-tilde",
-        file="forgetful_memory.py",
+        file="linear/forgetful_memory.py",
         before="axes @ self._G_tilde[at] @ vectors",
         after="axes @ self._G[at] @ vectors",
         killed_by="tests/test_linucb.py::test_fading_when_asked_is_fading_in_every_round",
     ),
     Mutant(
         name="window-off-by-one",
-        file="forgetful_memory.py",
+        file="linear/forgetful_memory.py",
         before="if self.rounds > self.window:",
         after="if self.rounds > self.window + 1:",
         killed_by="tests/test_linucb.py::test_a_window_knows_what_a_newcomer_learns_from_the_last_rounds",
     ),
     Mutant(
         name="thompson-without-alpha",
-        file="linucb.py",
+        file="linear/linucb.py",
         before="self.alpha * width * self.rng.standard_normal",
         after="width * self.rng.standard_normal",
         killed_by="tests/test_linucb.py::test_a_draw_has_the_mean_and_the_variance_of_the_posterior",
     ),
     Mutant(
         name="drift-control-by-age-only",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])",
         after="due = np.asarray(old)",
         killed_by="tests/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
     ),
     Mutant(
         name="update-before-scoring",
-        file="experiment.py",
+        file="lab/experiment.py",
         before="policy.update(arm, played, reward)\n",
         after=(
             "policy.update(arm, played, reward)\n"
@@ -371,7 +371,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="warmed-agent-called-fresh",
-        file="linucb.py",
+        file="linear/linucb.py",
         before="self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)",
         after=(
             "vars(LinUCB.__init__).setdefault(  # lives as long as the class\n"
@@ -383,28 +383,28 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="pairs-counted-once",
-        file="stacked.py",
+        file="linear/widths.py",
         before="np.where(i == j, 1.0, 2.0)",
         after="np.ones(len(i))",
         killed_by="tests/test_stacked.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
     ),
     Mutant(
         name="widths-of-the-round-before",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="            self._triangles[at] = self.A_inv[at]\n",
         after="            pass\n",
         killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="corrections-of-another-arm",
-        file="few_rows.py",
+        file="linear/widths.py",
         before="free, last = np.flatnonzero(mine[:n]), n + np.flatnonzero(~mine[n:])",
         after="free, last = np.flatnonzero(mine[:n]), n + np.arange(mine[:n].sum())",
         killed_by="tests/test_few_rows.py::test_widths_are_those_of_the_matrices_at_every_age",
     ),
     Mutant(
         name="one-model-kept-as-few-rows",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="n_worlds is None and n_models > 1 and",
         after="n_worlds is None and",
         killed_by=(
@@ -413,7 +413,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="fresh-inverse-not-passed-on",
-        file="linear_memory.py",
+        file="linear/memory.py",
         before="self._few.replace(at[0], self.A_inv[at])",
         after="self._few.correct(at[0], direction, step, self.A_inv[at])",
         killed_by="tests/test_few_rows.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
@@ -429,7 +429,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="a-logs-gradients-taken-before-the-training-on-it",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before="""        try:
             self.replay.train(self.model, steps)
         finally:
@@ -447,63 +447,63 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="one-layers-bias-left-out-of-the-kernel",
-        file="factors.py",
+        file="gradients/backprop.py",
         before="if biased:\n                inner += 1.0",
         after="if biased and a.shape[-1] != self.shapes[0][0]:\n                inner += 1.0",
         killed_by="tests/test_gradient_memory.py::test_the_network_of_the_chapter_agrees_in_all_exact_forms",
     ),
     Mutant(
         name="arms-of-one-chunk-dropped",
-        file="factors.py",
+        file="gradients/rows.py",
         before="for i in range(0, n, size))",
         after="for i in range(0, max(1, n - size), size))",
         killed_by="tests/test_factors.py::test_chunks_cover_every_row_once",
     ),
     Mutant(
         name="bonus-of-one-chunk-of-arms-dropped",
-        file="gradient_memory.py",
+        file="neural/memory.py",
         before="torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)",
         after="torch.cat([self._bonus(factors.rows(part)) for part in chunks(n - size, size)], -1)",
         killed_by="tests/test_gradient_memory.py::test_chunks_of_arms_change_nothing",
     ),
     Mutant(
         name="delta-of-a-unit-that-is-off",
-        file="factors.py",
+        file="gradients/backprop.py",
         before="torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)",
         after="delta @ weight",
         killed_by="tests/test_gradients.py::test_a_unit_that_is_off_passes_nothing_on",
     ),
     Mutant(
         name="diagonal-where-full-is-meant",
-        file="gradients.py",
+        file="neural/bonus.py",
         before='"full": FullMemory,',
         after='"full": DiagonalMemory,',
         killed_by="tests/test_gradients.py::test_exact_bonuses_are_those_of_an_explicit_inverse",
     ),
     Mutant(
         name="woodbury-without-lambda",
-        file="dual_memory.py",
+        file="neural/dual_memory.py",
         before="corner = self.ridge + self.scale",
         after="corner = 1.0 + self.scale",
         killed_by="tests/test_gradients.py::test_a_bonus_worked_out_by_hand",
     ),
     Mutant(
         name="sherman-morrison-without-growth",
-        file="gradient_memory.py",
+        file="neural/memory.py",
         before="direction / growth.sqrt()[..., None]",
         after="direction * growth.sqrt()[..., None] ** 0",
         killed_by="tests/test_gradients.py::test_a_bonus_worked_out_by_hand",
     ),
     Mutant(
         name="gradient-at-the-new-parameters",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before='before = plan.gradient_at == "before"',
         after="before = False",
         killed_by="tests/test_neuralucb.py::test_the_gradient_of_z_is_taken_before_the_training",
     ),
     Mutant(
         name="width-without-one-over-root-m",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before="self.scale = 1.0 / widths[-1] if",
         after="self.scale = 1.0 if",
         killed_by=(
@@ -512,35 +512,35 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="full-covariance-that-is-diagonal",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before='"full": FullMemory,',
         after='"full": DiagonalMemory,',
         killed_by="tests/test_neuralucb.py::test_the_exact_covariances_agree",
     ),
     Mutant(
         name="replay-that-forgets",
-        file="replay.py",
+        file="neural/training.py",
         before="rows, rewards = self.rows.rows, self.rewards.rows[..., 0]",
         after="rows, rewards = self.rows.rows[..., -50:, :], self.rewards.rows[..., -50:, 0]",
         killed_by="tests/test_replay.py::test_rounds_are_never_forgotten",
     ),
     Mutant(
         name="reward-stored-only-when-trained",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before='if due or plan.replay == "all":',
         after="if due:",
         killed_by="tests/test_neuralucb.py::test_training_leaves_z_and_forgets_no_round",
     ),
     Mutant(
         name="summed-loss-where-a-mean-is-meant",
-        file="replay.py",
+        file="neural/training.py",
         before='weight = 1.0 if plan.loss == "sum" else 1.0 / n',
         after="weight = 1.0",
         killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
     ),
     Mutant(
         name="neural-bonus-without-square-root",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before="np.sqrt(squared.astype(float))",
         after="squared.astype(float)",
         killed_by=(
@@ -549,56 +549,56 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="arms-of-one-chunk-not-scored",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before="for part in chunks(flat.shape[-2], ARMS):",
         after="for part in chunks(min(flat.shape[-2], 6 * ARMS), ARMS):",
         killed_by="tests/test_neuralucb.py::test_arms_go_through_in_chunks_that_change_nothing",
     ),
     Mutant(
         name="majorant-that-is-too-small",
-        file="gradient_memory.py",
+        file="neural/memory.py",
         before="return (D / v).amax(dim=-1), v",
         after="return (D / v).mean(dim=-1), v",
         killed_by="tests/test_pruning.py::test_a_majorant_is_nowhere_less",
     ),
     Mutant(
         name="needed-width-without-square",
-        file="pruning.py",
+        file="neural/pruning.py",
         before="clamp_min_(0.0).square_()",
         after="clamp_min_(0.0)",
         killed_by="tests/test_pruning.py::test_the_arm_is_that_with_the_largest_of_all_bounds",
     ),
     Mutant(
         name="strip-that-forgets-the-rounds-before-it",
-        file="dual_memory.py",
+        file="neural/dual_memory.py",
         before="k[:, : rounds.start] = known",
         after="k[:, : rounds.start] = 0.0",
         killed_by="tests/test_pruning.py::test_no_rival_is_missing_and_bonuses_are_right",
     ),
     Mutant(
         name="relatives-that-prune",
-        file="neuralucb.py",
+        file="neural/neuralucb.py",
         before=" or not self.prunes:",
         after=":",
         killed_by="tests/test_pruning.py::test_relatives_that_choose_otherwise_look_at_all_arms",
     ),
     Mutant(
         name="decay-to-zero",
-        file="replay.py",
+        file="neural/training.py",
         before='self.initial if plan.towards == "initial" else',
         after='self.initial if plan.towards == "elsewhere" else',
         killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
     ),
     Mutant(
         name="output-layer-not-antisymmetric",
-        file="score_network.py",
+        file="neural/network.py",
         before="np.concatenate([half, -half], axis=1)",
         after="np.concatenate([half, half], axis=1)",
         killed_by="tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand",
     ),
     Mutant(
         name="neural-linear-keeps-stale-features",
-        file="neural_relatives.py",
+        file="neural/relatives.py",
         before="if self.schedule.due(self.rounds):",
         after="if self.rounds == 0:",
         killed_by=(
@@ -607,7 +607,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="neural-thompson-without-alpha",
-        file="neural_relatives.py",
+        file="neural/relatives.py",
         before="mean + self.alpha * width * self.rng",
         after="mean + width * self.rng",
         killed_by="tests/test_neural_relatives.py::test_a_draw_has_the_stated_mean_and_variance",
@@ -621,14 +621,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="exponent-through-the-origin",
-        file="scaling.py",
+        file="cost/scaling.py",
         before="x = x - x.mean()",
         after="x = x + 0.0",
         killed_by="tests/test_scaling.py::test_an_exact_power_law_gives_its_exponent_everywhere",
     ),
     Mutant(
         name="slowest-try-counts",
-        file="scaling.py",
+        file="cost/scaling.py",
         before="total = min(",
         after="total = max(",
         killed_by=(
@@ -637,7 +637,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="band-over-sizes-of-the-call-overhead",
-        file="scaling.py",
+        file="cost/scaling.py",
         before="self.sizes[-largest:], self.seconds[:, -largest:]",
         after="self.sizes[:largest], self.seconds[:, :largest]",
         killed_by=(
@@ -647,7 +647,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="failure-of-the-cluster-not-reported",
-        file="parallel.py",
+        file="lab/parallel.py",
         before="callback(error)",
         after="pass",
         killed_by="tests/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",

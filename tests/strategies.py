@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.policies import ScoringPolicy
-from recsys.simulator import Shop
-from recsys.world import ShopConfig
+from recsys.policies.base import ScoringPolicy
+from recsys.shop.simulator import Shop
+from recsys.shop.world import ShopConfig
 
 # Examples are derived from the test's own source, so a run is as reproducible as the book.
 modest = settings(deadline=None, max_examples=60, derandomize=True, database=None)

@@ -16,8 +16,8 @@ def test_what_was_written_is_read(tmp_path: Path):
         "none": [],
     }
     settings = {"number": 1e-300, "name": "x", "hidden": [3, 4], "nothing": None}
-    archive.write(tmp_path / "state", settings, groups)
-    found, tensors = archive.read(tmp_path / "state")  # no suffix is added
+    archive.save(tmp_path / "state", settings, groups)
+    found, tensors = archive.load(tmp_path / "state")  # no suffix is added
     assert found == settings
     assert snapshot(tensors) == snapshot({k: v for k, v in groups.items() if v})
 
@@ -29,10 +29,10 @@ def test_nothing_is_unpickled(tmp_path: Path):
 
     np.savez(tmp_path / "bad.npz", settings=np.array(Trap(), dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
-        archive.read(tmp_path / "bad.npz")
+        archive.load(tmp_path / "bad.npz")
     (tmp_path / "worse.npz").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(ValueError, match="allow_pickle"):
-        archive.read(tmp_path / "worse.npz")
+        archive.load(tmp_path / "worse.npz")
     assert not (tmp_path / "sprung").exists()
 
 

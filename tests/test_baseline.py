@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.baseline import ClickNetwork, ModelPolicy, fit
-from recsys.features import Identifiers, JointFeatures, ObservedFeatures
-from recsys.training import Training, train
+from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
+from recsys.baseline.training import Training, train
+from recsys.shop.features import Identifiers, JointFeatures, ObservedFeatures
 from strategies import SMALL, example_rows, few, modest, refuses, small_shop, snapshot
 
 

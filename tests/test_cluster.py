@@ -23,14 +23,15 @@ from distributed.scheduler import KilledWorker
 import efficiency
 import sweep
 from loopback import Loopback
-from recsys.experiment import replicate
-from recsys.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
-from recsys.linucb import DiscountedLinUCB, LinUCB
-from recsys.parallel import over_cases, over_seeds
-from recsys.policies import EpsilonGreedy, MostPopular, Oracle
-from recsys.records import Trace
-from recsys.simulator import Shop
-from recsys.world import ShopConfig
+from recsys.lab.experiment import replicate
+from recsys.lab.parallel import over_cases, over_seeds
+from recsys.linear.linucb import DiscountedLinUCB, LinUCB
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import MostPopular, Oracle
+from recsys.shop.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
+from recsys.shop.records import Trace
+from recsys.shop.simulator import Shop
+from recsys.shop.world import ShopConfig
 
 PATIENCE = 25.0  # seconds that anything may take
 

@@ -8,11 +8,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn.metrics import log_loss
 
-from recsys.evaluation import (
-    Estimate,
+from recsys.lab.bands import Estimate, band, band_curve, paired_band
+from recsys.lab.metrics import (
     auc,
-    band,
-    band_curve,
     calibration_error,
     effective_number,
     excess_loss,
@@ -20,10 +18,9 @@ from recsys.evaluation import (
     ips_rates,
     irreducible_loss,
     naive_rates,
-    paired_band,
     reliability,
 )
-from recsys.records import Log
+from recsys.shop.records import Log
 from strategies import modest, refuses, small_shop
 
 NORMAL = st.floats(-1e3, 1e3)

@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import experiment
-from recsys.experiment import read_logs, replicate, run
-from recsys.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
-from recsys.policies import EpsilonGreedy, MostPopular, Oracle, RandomPolicy, ScoringPolicy
-from recsys.records import Trace
-from recsys.serving import CHUNK
-from recsys.simulator import Shop
-from recsys.world import ShopConfig
+from recsys.lab import experiment
+from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.serving import CHUNK
+from recsys.policies.base import ScoringPolicy
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
+from recsys.shop.features import Featurizer, JointFeatures, SharedUserFeatures, Truth
+from recsys.shop.records import Trace
+from recsys.shop.simulator import Shop
+from recsys.shop.world import ShopConfig
 from strategies import ByContext, few, refuses, rewards_by_hand, small_shop, snapshot, z_score
 
 TINY = ShopConfig(n_users=40, n_products=8)

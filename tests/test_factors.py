@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from recsys.factors import Factors, chunks, factors, n_rows_within
-from recsys.mlp import Scale, StackedLinear
+from recsys.gradients.backprop import Factors, gradient_factors
+from recsys.gradients.mlp import Scale, StackedLinear
+from recsys.gradients.rows import chunks, n_rows_within
 from strategies import few, modest, plain_gradients, random_mlp, refuses
 
 
@@ -23,7 +24,7 @@ networks = {"seed": st.integers(0, 10_000), "depth": st.integers(1, 4)}
 @given(**networks)
 def test_activations_and_deltas_are_what_autograd_sees(seed: int, depth: int):
     model, X = example(seed, depth)
-    found, a = factors(model, X), X
+    found, a = gradient_factors(model, X), X
     before: list[torch.Tensor] = []
     for n, module in enumerate(model):
         if isinstance(module, nn.Linear):
@@ -43,7 +44,7 @@ def test_activations_and_deltas_are_what_autograd_sees(seed: int, depth: int):
 def test_inner_products_follow_from_the_factors_alone(seed: int, depth: int, others: int):
     model, X = example(seed, depth, 5 + others)
     g = plain_gradients(model, X)
-    left, right = factors(model, X[:5]), factors(model, X[5:])
+    left, right = gradient_factors(model, X[:5]), gradient_factors(model, X[5:])
     size = float(g.square().sum(dim=1).max())
     assert left.n_parameters == g.shape[1]
     assert left.kernel(right).shape == (5, others)
@@ -64,7 +65,7 @@ def test_what_is_put_around_the_layers_counts(seed: int, depth: int, factor: flo
             return x[..., ::2]
 
     whole = nn.Sequential(EverySecond(), *model, Scale(factor))
-    g = factors(whole, wide).gradients()
+    g = gradient_factors(whole, wide).gradients()
     assert torch.allclose(g, plain_gradients(whole, wide), rtol=1e-12, atol=1e-12 * factor)
     assert torch.allclose(g, factor * plain_gradients(model, X), rtol=1e-12, atol=1e-12 * factor)
 
@@ -77,7 +78,7 @@ def test_stacked_networks_are_one_network_in_each_world(bias: bool):
     for value in stacked.parameters():
         value.data.copy_(torch.from_numpy(rng.standard_normal(value.shape)))
     X = torch.from_numpy(rng.standard_normal((3, 6, 4)))
-    found = factors(stacked, X)
+    found = gradient_factors(stacked, X)
     assert found.gradients().shape == (3, 6, found.n_parameters)
     assert found.kernel(found).shape == (3, 6, 6)
     for world in range(3):
@@ -93,7 +94,7 @@ def test_stacked_networks_are_one_network_in_each_world(bias: bool):
 
 def test_rows_and_layers_can_be_taken_out():
     model, X = example(3, 3)
-    found, g = factors(model, X), plain_gradients(model, X)
+    found, g = gradient_factors(model, X), plain_gradients(model, X)
     assert torch.allclose(found.rows(slice(1, 3)).gradients(), g[1:3])
     assert torch.equal(found.rows(slice(1, 3)).scores, found.scores[1:3])
     last = sum(value.numel() for value in model[-1].parameters())
@@ -103,7 +104,7 @@ def test_rows_and_layers_can_be_taken_out():
 
 def test_gradients_go_where_they_are_told():
     model, X = example(4, 3)
-    found = factors(model, X)
+    found = gradient_factors(model, X)
     out = torch.full((5, found.n_parameters), torch.nan, dtype=torch.float64)
     assert found.gradients(out) is out
     assert torch.equal(out, found.gradients())
@@ -120,19 +121,19 @@ def test_bad_rows_are_refused():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
     for X in (np.ones(3), np.ones((2, 4)), np.ones((2, 2, 3)), np.full((2, 3), np.nan), None):
         with refuses("X"):
-            factors(model, X)
+            gradient_factors(model, X)
     stacked = nn.Sequential(StackedLinear(3, 4, 1))
     for X in (np.ones((2, 4)), np.ones((2, 2, 4)), np.ones((3, 2, 5))):
         with refuses("X"):
-            factors(stacked, X)
+            gradient_factors(stacked, X)
     with refuses("model"):
-        factors(nn.Sequential(nn.Linear(3, 1), nn.Tanh()), np.ones((2, 3)))
+        gradient_factors(nn.Sequential(nn.Linear(3, 1), nn.Tanh()), np.ones((2, 3)))
 
 
 def test_no_graph_is_kept_and_parameters_stay():
     model, X = example(5, 3)
     before = [value.clone() for value in model.parameters()]
-    found = factors(model, X)
+    found = gradient_factors(model, X)
     assert isinstance(found, Factors)
     assert not any(t.requires_grad for t in (found.scores, *found.activations, *found.deltas))
     after = list(model.parameters())

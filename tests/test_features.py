@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.features import (
+from recsys.shop.features import (
     CODE,
     CodedFeatures,
     Featurizer,
@@ -13,8 +13,8 @@ from recsys.features import (
     SharedUserFeatures,
     Truth,
 )
-from recsys.simulator import Shop
-from recsys.world import PRODUCT_FEATURES, USER_FEATURES, ShopConfig
+from recsys.shop.simulator import Shop
+from recsys.shop.world import PRODUCT_FEATURES, USER_FEATURES, ShopConfig
 from strategies import modest, refuses, small_shop
 
 OBSERVABLE = (Identifiers, ObservedFeatures, JointFeatures, CodedFeatures, SharedUserFeatures)

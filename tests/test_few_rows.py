@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.few_rows import FewRows
-from recsys.linear_memory import LARGE, RidgeMemory
-from recsys.linucb import LinUCB, SharedLinUCB, SlidingWindowLinUCB
+from recsys.linear.linucb import LinUCB, SharedLinUCB, SlidingWindowLinUCB
+from recsys.linear.memory import RidgeMemory
+from recsys.linear.widths import LARGE, FewRows
 from strategies import few
 
 
 def memories(m: int, d: int, ridge: float) -> tuple[RidgeMemory, RidgeMemory]:
     """Return a memory that keeps few rows, however small it is, and one that does not."""
     plain, sparing = RidgeMemory(m, d, ridge), RidgeMemory(m, d, ridge)
-    assert plain._few is None
-    sparing._few = FewRows(m, d, ridge)
+    assert not isinstance(plain._widths, FewRows)
+    sparing._widths = FewRows(m, d, ridge)
     return plain, sparing
 
 
@@ -43,7 +43,7 @@ def test_widths_are_those_of_the_matrices_at_every_age(seed: int, d: int, m: int
 
 def test_an_arm_is_kept_as_corrections_until_a_triangle_is_shorter():
     memory = RidgeMemory(3, 6)
-    memory._few = forms = FewRows(3, 6, 1.0)
+    memory._widths = forms = FewRows(3, 6, 1.0)
     rng, counts, whole = np.random.default_rng(0), [], []
     for model in (0, 1, 0, 1, 0, 2, 0, 0):  # the fourth row of arm 0 is one too many
         memory.add(np.array(model), rng.standard_normal(6), np.array(1.0))
@@ -59,7 +59,7 @@ def test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse():
     for memory in (plain, sparing):
         memory.add(np.array(1), np.eye(8)[0], np.array(1.0))
         assert memory._age[1] == 0
-    assert sparing._few.whole.tolist() == [1]
+    assert sparing._widths.whole.tolist() == [1]
     for row in np.eye(8):
         assert np.array_equal(plain.estimates(row)[1], sparing.estimates(row)[1])
 
@@ -71,8 +71,8 @@ def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
     extra = {"window": 300} if kind is SlidingWindowLinUCB else {}
     one = kind(n_arms, d, 0.5, 0.3, **extra)
     many = kind(n_arms, d, 0.5, 0.3, n_worlds=1, **extra)
-    assert one.memory._few is not None
-    assert many.memory._few is None
+    assert isinstance(one.memory._widths, FewRows)
+    assert not isinstance(many.memory._widths, FewRows)
     rng = np.random.default_rng(0)
     for t in range(600):
         x, rewards = rng.standard_normal(d), rng.random(n_arms)
@@ -83,8 +83,8 @@ def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
         many.update([arm], x[None], rewards[[arm]])
     visits = rng.standard_normal((3, n_arms, d))
     assert np.allclose(one.ucb(visits), [one.ucb(rows) for rows in visits], rtol=0, atol=1e-10)
-    assert len(one.memory._few.whole) > 5
-    assert one.memory._few.n > 200 or kind is SlidingWindowLinUCB
+    assert len(one.memory._widths.whole) > 5
+    assert one.memory._widths.n > 200 or kind is SlidingWindowLinUCB
 
 
 def test_one_large_model_for_all_arms_scores_each_row_by_itself():

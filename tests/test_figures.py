@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from scipy import stats
 
-from recsys import figures
+from recsys.pages import figures
 from strategies import refuses
 
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from recsys import gradient_memory
-from recsys.dual_memory import DualMemory, KernelMemory
-from recsys.factors import Factors, factors
-from recsys.gradient_memory import DiagonalMemory, FullMemory, GradientMemory
-from recsys.mlp import StackedLinear
+from recsys.gradients.backprop import Factors, gradient_factors
+from recsys.gradients.mlp import StackedLinear
+from recsys.neural import memory as gradient_memory
+from recsys.neural.dual_memory import DualMemory, KernelMemory
+from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
 from strategies import NOT_NUMBERS, few, plain_gradients, random_mlp, refuses, snapshot
 
 EXACT: dict[str, type[GradientMemory]] = {
@@ -63,9 +63,11 @@ def test_bonuses_are_those_of_an_explicit_inverse_over_a_played_history(
         if t in (0, 1, rounds // 2, rounds):
             past = np.array(played).reshape(-1, g.shape[1])
             expected = explicit(name, g.numpy(), past, ridge, scale)
-            assert np.allclose(memory.bonus(factors(model, rows)), expected, rtol=1e-8, atol=1e-10)
+            assert np.allclose(
+                memory.bonus(gradient_factors(model, rows)), expected, rtol=1e-8, atol=1e-10
+            )
         arm = int(rng.integers(6))
-        memory.add(factors(model, rows[arm : arm + 1]))
+        memory.add(gradient_factors(model, rows[arm : arm + 1]))
         played.append(g[arm].numpy())
         if t % 7 == 0:
             move(rng, model)  # the gradients of earlier rounds stay what they were
@@ -79,13 +81,13 @@ def test_many_more_rounds_than_parameters(name: str):
     memory, played = EXACT[name](model, 0.01), []
     for t in range(600):  # crosses two blocks of the factor
         one = rows_of(rng, model, 1)
-        memory.add(factors(model, one))
+        memory.add(gradient_factors(model, one))
         played.append(plain_gradients(model, one)[0].numpy())
         if t % 100 == 0:
             move(rng, model)
     rows = rows_of(rng, model, 20)
     expected = explicit(name, plain_gradients(model, rows).numpy(), np.array(played), 0.01, 1.0)
-    assert np.allclose(memory.bonus(factors(model, rows)), expected, rtol=1e-8)
+    assert np.allclose(memory.bonus(gradient_factors(model, rows)), expected, rtol=1e-8)
 
 
 def test_the_network_of_the_chapter_agrees_in_all_exact_forms():
@@ -96,8 +98,8 @@ def test_the_network_of_the_chapter_agrees_in_all_exact_forms():
     found = []
     for make in EXACT.values():
         memory = make(model, 0.5, 1 / 30)
-        memory.add(factors(model, played))  # many rounds in one call
-        found.append(memory.bonus(factors(model, rows)).numpy())
+        memory.add(gradient_factors(model, played))  # many rounds in one call
+        found.append(memory.bonus(gradient_factors(model, rows)).numpy())
     past = plain_gradients(model, played).numpy()
     expected = explicit("full", plain_gradients(model, rows).numpy(), past, 0.5, 1 / 30)
     for bonus in found:
@@ -109,7 +111,7 @@ def test_the_diagonal_is_that_of_z():
     model = random_mlp(rng, 3)
     memory = DiagonalMemory(model, 0.7, 0.3)
     played = rows_of(rng, model, 9)
-    memory.add(factors(model, played))
+    memory.add(gradient_factors(model, played))
     g = plain_gradients(model, played)
     expected = np.diag(0.7 * np.eye(g.shape[1]) + 0.3 * (g.T @ g).numpy())
     assert np.allclose(memory.diagonal, expected, rtol=1e-12)
@@ -121,7 +123,7 @@ def test_the_inverse_stays_the_inverse():
     memory, Z = FullMemory(model, 0.01), None
     for _ in range(2_000):
         one = rows_of(rng, model, 1)
-        memory.add(factors(model, one))
+        memory.add(gradient_factors(model, one))
         g = plain_gradients(model, one).numpy()
         Z = (0.01 * np.eye(g.shape[1]) if Z is None else Z) + g.T @ g
     assert np.abs(memory.Z_inv.numpy() @ Z - np.eye(len(Z))).max() < 1e-9
@@ -132,8 +134,8 @@ def test_the_inverse_stays_the_inverse():
 def test_chunks_of_arms_change_nothing(name: str, monkeypatch):
     rng = np.random.default_rng(5)
     model = random_mlp(rng, 3)
-    memory, rows = ALL[name](model), factors(model, rows_of(rng, model, 100))
-    memory.add(factors(model, rows_of(rng, model, 8)))
+    memory, rows = ALL[name](model), gradient_factors(model, rows_of(rng, model, 100))
+    memory.add(gradient_factors(model, rows_of(rng, model, 8)))
     whole, sizes, plain = memory.bonus(rows), [], type(memory)._bonus
 
     def watched(self: GradientMemory, part: Factors) -> torch.Tensor:
@@ -153,7 +155,7 @@ def test_chunks_of_arms_change_nothing(name: str, monkeypatch):
 def test_an_arm_that_was_played_is_less_wide_and_no_width_is_negative(name: str):
     rng = np.random.default_rng(6)
     model = random_mlp(rng, 3)
-    memory, rows = ALL[name](model, 1e-6), factors(model, rows_of(rng, model, 5))
+    memory, rows = ALL[name](model, 1e-6), gradient_factors(model, rows_of(rng, model, 5))
     before = memory.bonus(rows)
     for _ in range(50):
         memory.add(rows.rows(slice(2, 3)))
@@ -185,12 +187,14 @@ def test_worlds_are_kept_apart(name: str):
     apart = [ALL[name](model, 0.3, 0.2) for model in alone]
     for _ in range(12):
         X = torch.from_numpy(rng.standard_normal((S, 6, 4)))
-        bonus = together.bonus(factors(stacked, X))
+        bonus = together.bonus(gradient_factors(stacked, X))
         assert bonus.shape == (S, 6)
         for world, (memory, model) in enumerate(zip(apart, alone, strict=True)):
-            assert torch.allclose(bonus[world], memory.bonus(factors(model, X[world])), atol=1e-9)
-            memory.add(factors(model, X[world, :1]))
-        together.add(factors(stacked, X[:, :1]))
+            assert torch.allclose(
+                bonus[world], memory.bonus(gradient_factors(model, X[world])), atol=1e-9
+            )
+            memory.add(gradient_factors(model, X[world, :1]))
+        together.add(gradient_factors(stacked, X[:, :1]))
 
 
 @every_form
@@ -199,26 +203,26 @@ def test_the_last_layer_alone(name: str):
     model = random_mlp(rng, 3)
     memory = ALL[name](model, 0.5, layers=slice(-1, None))
     played, rows = rows_of(rng, model, 7), rows_of(rng, model, 5)
-    memory.add(factors(model, played))
+    memory.add(gradient_factors(model, played))
     n = sum(value.numel() for value in model[-1].parameters())
     assert memory.n_parameters == n
     g, past = (plain_gradients(model, x)[:, -n:].numpy() for x in (rows, played))
     expected = explicit(name, g, past, 0.5, 1.0)
-    assert np.allclose(memory.bonus(factors(model, rows)), expected, rtol=1e-8)
+    assert np.allclose(memory.bonus(gradient_factors(model, rows)), expected, rtol=1e-8)
 
 
 @every_form
 def test_single_precision_is_asked_for(name: str):
     rng = np.random.default_rng(9)
     model = random_mlp(rng, 3)
-    rows = factors(model, rows_of(rng, model, 5))
+    rows = gradient_factors(model, rows_of(rng, model, 5))
     double, single = ALL[name](model), ALL[name](model, dtype=torch.float32)
     for memory in (double, single):
         memory.add(rows)
     assert double.bonus(rows).dtype == torch.float64
     assert single.bonus(rows).dtype == torch.float32
     assert torch.allclose(single.bonus(rows).double(), double.bonus(rows), rtol=1e-2, atol=1e-3)
-    halved = factors(model.float(), rows_of(rng, model, 5))
+    halved = gradient_factors(model.float(), rows_of(rng, model, 5))
     assert double.bonus(halved).dtype == torch.float64
 
 
@@ -230,14 +234,14 @@ def test_factors_that_do_not_fit_are_refused(name: str):
     rng = np.random.default_rng(10)
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)).double()
     memory = ALL[name](model)
-    memory.add(factors(model, rows_of(rng, model, 3)))
+    memory.add(gradient_factors(model, rows_of(rng, model, 3)))
     others = [
         nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1)),
         nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 1)),
         nn.Sequential(nn.Linear(3, 1)),
     ]
-    fits = factors(model, rows_of(rng, model, 2))
-    bad = [factors(other, np.ones((2, 3))) for other in others]
+    fits = gradient_factors(model, rows_of(rng, model, 2))
+    bad = [gradient_factors(other, np.ones((2, 3))) for other in others]
     bad.append(fits.map(lambda tensor: tensor[None]))
     for value in (np.nan, np.inf):
         bad.append(fits.map(lambda tensor, value=value: tensor * value))
@@ -270,7 +274,7 @@ def test_settings_outside_their_range_are_refused(name: str):
 def test_asking_changes_nothing(name: str):
     rng = np.random.default_rng(11)
     model = random_mlp(rng, 3)
-    memory, rows = ALL[name](model), factors(model, rows_of(rng, model, 5))
+    memory, rows = ALL[name](model), gradient_factors(model, rows_of(rng, model, 5))
     memory.add(rows)
     before = snapshot(memory)
     assert torch.equal(memory.bonus(rows), memory.bonus(rows))
@@ -287,6 +291,6 @@ def test_bonuses_on_a_gpu(name: str):
     for device in ("cpu", "cuda"):
         model = model.to(device)
         memory = ALL[name](model)
-        memory.add(factors(model, X))
-        found.append(memory.bonus(factors(model, X)).cpu())
+        memory.add(gradient_factors(model, X))
+        found.append(memory.bonus(gradient_factors(model, X)).cpu())
     assert torch.allclose(*found, atol=1e-9)

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from recsys import gradients
-from recsys.gradients import FORMS, METHODS, exploration_bonus, per_arm_gradients
-from recsys.mlp import Scale, StackedLinear
+from recsys.gradients import jacobian as gradients
+from recsys.gradients.jacobian import METHODS, per_arm_gradients
+from recsys.gradients.mlp import Scale, StackedLinear
+from recsys.neural.bonus import FORMS, exploration_bonus
 from strategies import few, modest, plain_gradients, random_mlp, refuses, snapshot
 
 every_method = pytest.mark.parametrize("method", METHODS)

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import growing
-from recsys.growing import GrowingCholesky, GrowingRows
+from recsys.neural import growing
+from recsys.neural.growing import GrowingCholesky, GrowingRows
 from strategies import few
 
 WHERE = (torch.float64, torch.device("cpu"))

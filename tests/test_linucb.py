@@ -8,19 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.experiment import run
-from recsys.features import JointFeatures, SharedUserFeatures
-from recsys.forgetful_memory import DiscountedMemory, WindowMemory
-from recsys.linear_memory import LARGE, RidgeMemory, fresh_inverse
-from recsys.linucb import (
+from recsys.lab.experiment import run
+from recsys.linear.forgetful_memory import DiscountedMemory, WindowMemory
+from recsys.linear.linucb import (
     DiscountedLinUCB,
     LinearThompson,
     LinUCB,
     SharedLinUCB,
     SlidingWindowLinUCB,
 )
-from recsys.policies import EpsilonGreedy, RandomPolicy
-from recsys.simulator import Shop
+from recsys.linear.memory import RidgeMemory, fresh_inverse
+from recsys.linear.widths import LARGE
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import RandomPolicy
+from recsys.shop.features import JointFeatures, SharedUserFeatures
+from recsys.shop.simulator import Shop
 from strategies import (
     NOT_NUMBERS,
     few,
@@ -548,7 +550,7 @@ def test_a_copy_goes_on_as_the_original_does(kind: type[LinUCB], n_arms: int, co
 def test_what_rounding_makes_negative_counts_as_zero():
     memory, fading = RidgeMemory(1, 2), DiscountedMemory(1, 2)
     memory.A_inv[0] = [[1.0, 1.0], [1.0, 1.0 - 1e-12]]
-    memory._triangles[0] = memory.A_inv[0]
+    memory._widths.triangles[0] = memory.A_inv[0]
     fading._spread[0] = -2.0 * np.eye(2)
     for each in (memory, fading):
         for row in ([1.0, -1.0], [[1.0, -1.0]]):

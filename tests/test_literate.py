@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from IPython.display import Markdown
 
-from recsys import evaluation, literate, policies
+from recsys.lab import bands
+from recsys.pages import literate
+from recsys.policies import simple
 from strategies import refuses
 
 
@@ -25,7 +27,7 @@ def glued(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    "thing", [evaluation.band_curve, policies.MostPopular, policies.RandomPolicy.scores]
+    "thing", [bands.band_curve, simple.MostPopular, simple.RandomPolicy.scores]
 )
 def test_the_source_shown_is_the_text_of_the_file(thing: object):
     shown = literate.show_source(thing)
@@ -39,7 +41,7 @@ def test_the_source_shown_is_the_text_of_the_file(thing: object):
 
 
 def test_the_source_shown_is_whole():
-    body = literate.show_source(evaluation.band_curve).data
+    body = literate.show_source(bands.band_curve).data
     assert body.count('"""') == 2
     assert "return samples.mean" in body
     assert "def paired_band" not in body
@@ -58,7 +60,7 @@ def test_numbers_are_glued_as_floats_under_keys_with_hyphens(glued: dict[str, fl
 
 
 def test_an_estimate_is_glued_with_both_ends_of_its_band(glued: dict[str, float]):
-    literate.glue_estimates(100.0, ctr_gap=evaluation.Estimate(0.02, 0.01, 0.04, 20))
+    literate.glue_estimates(100.0, ctr_gap=bands.Estimate(0.02, 0.01, 0.04, 20))
     assert glued.keys() == {"ctr-gap", "ctr-gap-low", "ctr-gap-high"}
     assert glued["ctr-gap"] == pytest.approx(2.0)
     assert glued["ctr-gap-low"] == pytest.approx(1.0)
@@ -66,14 +68,12 @@ def test_an_estimate_is_glued_with_both_ends_of_its_band(glued: dict[str, float]
 
 
 def test_the_ends_of_a_band_stay_in_order_when_the_sign_is_turned(glued: dict[str, float]):
-    literate.glue_estimates(-1.0, loss=evaluation.Estimate(0.2, 0.1, 0.5, 20))
+    literate.glue_estimates(-1.0, loss=bands.Estimate(0.2, 0.1, 0.5, 20))
     assert glued == {"loss": -0.2, "loss-low": -0.5, "loss-high": -0.1}
 
 
 def test_a_scale_of_one_is_the_default_and_several_estimates_keep_apart(glued: dict[str, float]):
-    literate.glue_estimates(
-        a=evaluation.Estimate(1.0, 0.0, 2.0, 3), b=evaluation.Estimate(5.0, 4.0, 6.0, 3)
-    )
+    literate.glue_estimates(a=bands.Estimate(1.0, 0.0, 2.0, 3), b=bands.Estimate(5.0, 4.0, 6.0, 3))
     assert glued == {"a": 1, "a-low": 0, "a-high": 2, "b": 5, "b-low": 4, "b-high": 6}
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from recsys.features import ObservedFeatures
-from recsys.logistic import LogisticPolicy
-from recsys.records import Log
+from recsys.baseline.logistic import LogisticPolicy
+from recsys.shop.features import ObservedFeatures
+from recsys.shop.records import Log
 from strategies import refuses, small_shop
 
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from recsys.mlp import Scale, StackedLinear, read, rows_for
+from recsys.gradients.mlp import Scale, StackedLinear, take_apart
+from recsys.gradients.rows import rows_for
 from strategies import NOT_NUMBERS, refuses
 
 
@@ -17,7 +18,7 @@ class Twice(nn.Module):
 
 def test_a_network_is_taken_apart():
     first, last = nn.Linear(4, 3, bias=False), nn.Linear(3, 1)
-    mlp = read(nn.Sequential(Twice(), first, nn.ReLU(), last, Scale(5.0)))
+    mlp = take_apart(nn.Sequential(Twice(), first, nn.ReLU(), last, Scale(5.0)))
     assert len(mlp.inputs) == 1
     assert mlp.weights[0] is first.weight
     assert mlp.weights[1] is last.weight
@@ -26,10 +27,10 @@ def test_a_network_is_taken_apart():
     assert mlp.scale == 5.0
     assert mlp.shapes == ((4, 3, False), (3, 1, True))
     assert mlp.worlds == ()
-    assert read(nn.Linear(2, 1)).shapes == ((2, 1, True),)
+    assert take_apart(nn.Linear(2, 1)).shapes == ((2, 1, True),)
     stacked = nn.Sequential(StackedLinear(6, 2, 3), nn.ReLU(), StackedLinear(6, 3, 1, bias=False))
-    assert read(stacked).worlds == (6,)
-    assert read(stacked).shapes == ((2, 3, True), (3, 1, False))
+    assert take_apart(stacked).worlds == (6,)
+    assert take_apart(stacked).shapes == ((2, 3, True), (3, 1, False))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_network_is_taken_apart():
 )
 def test_other_networks_are_refused(model: nn.Module):
     with refuses("model"):
-        read(model)
+        take_apart(model)
 
 
 def test_stacked_layers_are_a_layer_in_each_world():

@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from recsys.neural_relatives import NeuralLinear, NeuralThompson
-from recsys.replay import Schedule
+from recsys.neural.relatives import NeuralLinear, NeuralThompson
+from recsys.neural.training import Schedule
 from strategies import refuses, states_what_it_shows
 
 
@@ -19,7 +19,7 @@ def taught(kind: type, rounds: int = 12, **settings: object) -> NeuralThompson |
 # ---------------------------------------------------------------------- Thompson sampling
 
 
-@pytest.mark.parametrize("covariance", ["dual", "diagonal"])
+@pytest.mark.parametrize("covariance", ["kernel", "diagonal"])
 def test_a_draw_has_the_stated_mean_and_variance(covariance: str):
     policy, n = taught(NeuralThompson, alpha=0.6, ridge=0.5, covariance=covariance), 20_000
     rows = np.random.default_rng(3).standard_normal((5, 3))
@@ -77,7 +77,7 @@ def test_the_score_is_linucbs_on_the_last_hidden_layer(bias: bool, every: int, a
 
 
 def test_what_neural_linear_does_not_take_is_refused():
-    for covariance in ("dual", "diagonal"):
+    for covariance in ("kernel", "diagonal"):
         with refuses("covariance"):
             NeuralLinear(3, covariance=covariance)
     for plan in (Schedule(replay="trained"), Schedule(gradient_at="after")):

@@ -9,18 +9,19 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from neural_reference import Reference
-from recsys import neuralucb
-from recsys.dual_memory import KernelMemory
-from recsys.experiment import run
-from recsys.features import JointFeatures
-from recsys.gradient_memory import DiagonalMemory, FullMemory
-from recsys.gradients import exploration_bonus
-from recsys.linucb import SharedLinUCB
-from recsys.neural_relatives import NeuralLinear, NeuralThompson
-from recsys.neuralucb import COVARIANCES, NeuralUCB
-from recsys.policies import EpsilonGreedy, RandomPolicy
-from recsys.replay import Schedule
-from recsys.simulator import Shop
+from recsys.lab.experiment import run
+from recsys.linear.linucb import SharedLinUCB
+from recsys.neural import neuralucb
+from recsys.neural.bonus import exploration_bonus
+from recsys.neural.dual_memory import KernelMemory
+from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.neuralucb import COVARIANCES, NeuralUCB
+from recsys.neural.relatives import NeuralLinear, NeuralThompson
+from recsys.neural.training import Schedule
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import RandomPolicy
+from recsys.shop.features import JointFeatures
+from recsys.shop.simulator import Shop
 from strategies import (
     NOT_NUMBERS,
     few,
@@ -64,7 +65,7 @@ DEVIATIONS: dict[str, dict[str, object]] = {
     },
 }
 MAKERS: dict[str, Callable[..., NeuralUCB]] = {
-    "dual": NeuralUCB,
+    "kernel": NeuralUCB,
     "full": lambda *a, **k: NeuralUCB(*a, covariance="full", **k),
     "diagonal": lambda *a, **k: NeuralUCB(*a, covariance="diagonal", **k),
     "thompson": NeuralThompson,
@@ -74,7 +75,7 @@ MAKERS: dict[str, Callable[..., NeuralUCB]] = {
 every_policy = pytest.mark.parametrize("name", MAKERS)
 
 
-def make(name: str = "dual", hidden: tuple = (6,), **options: object) -> tuple[NeuralUCB, dict]:
+def make(name: str = "kernel", hidden: tuple = (6,), **options: object) -> tuple[NeuralUCB, dict]:
     """Return a policy on three features; options of the schedule are taken out of the others."""
     network = {**NETWORK, **{k: options.pop(k) for k in list(options) if k in NETWORK}}
     plan = set(Schedule.__dataclass_fields__) - {"seed"}  # the seed is the policy's
@@ -131,7 +132,7 @@ def test_the_exact_covariances_agree(seed: int, ridge: float, bias: bool):
     rows = np.random.default_rng(seed).standard_normal((5, 3))
     bounds = [
         teach(make(name, ridge=ridge, seed=seed, bias=bias)[0], 10, seed).ucb(rows)
-        for name in ("dual", "full")
+        for name in ("kernel", "full")
     ]
     assert np.allclose(*bounds, rtol=0, atol=1e-9)
 
@@ -151,10 +152,10 @@ def test_the_first_bound_is_all_width_and_worked_out_by_hand():
 
 
 def test_covariances_are_what_they_are_called():
-    kinds = {"dual": KernelMemory, "full": FullMemory, "diagonal": DiagonalMemory}
+    kinds = {"kernel": KernelMemory, "full": FullMemory, "diagonal": DiagonalMemory}
     for name, kind in kinds.items():
         assert type(make(name)[0].memory) is kind
-    assert NeuralUCB(3).settings["covariance"] == "dual"
+    assert NeuralUCB(3).settings["covariance"] == "kernel"
 
 
 @every_policy
@@ -287,7 +288,7 @@ def test_arms_that_look_alike_are_shown_uniformly(name: str):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", ["dual", "full", "diagonal", "greedy", "linear"])
+@pytest.mark.parametrize("name", ["kernel", "full", "diagonal", "greedy", "linear"])
 def test_the_largest_bound_is_shown(name: str):
     policy, rows = teach(make(name)[0]), np.random.default_rng(3).standard_normal((40, 5, 3))
     assert np.array_equal(policy.select(rows), policy.ucb(rows).argmax(axis=-1))
@@ -562,9 +563,8 @@ def test_reading_trains_on_all_rounds_and_adds_their_gradients_afterwards(
         policy.model.parameters(), by_rounds.model.parameters(), strict=True
     ):
         assert torch.allclose(value, expected, rtol=1e-9, atol=1e-12)
-    form = {"dual": "kernel"}.get(covariance, covariance)
     X = np.random.default_rng(6).standard_normal((5, 3))
-    squared = exploration_bonus(policy.model, X, rows, form, 0.3, 1 / 6)
+    squared = exploration_bonus(policy.model, X, rows, covariance, 0.3, 1 / 6)
     assert np.allclose(policy.estimates(X)[1], squared.sqrt().numpy(), rtol=1e-9, atol=1e-12)
     assert not np.allclose(policy.estimates(X)[1], by_rounds.estimates(X)[1], rtol=1e-3)
     assert policy.rounds == policy.replay.n == policy.memory.rounds == 9

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joblib.parallel import ParallelBackendBase
 
-from recsys.parallel import over_cases, over_seeds, stack
-from recsys.records import Trace
+from recsys.lab.parallel import over_cases, over_seeds, stack
+from recsys.shop.records import Trace
 from strategies import few, refuses
 
 

@@ -24,9 +24,9 @@ from playground import (
     data_script,
     playground_data,
 )
-from recsys.features import SharedUserFeatures
-from recsys.linucb import LinUCB
-from recsys.simulator import Shop
+from recsys.linear.linucb import LinUCB
+from recsys.shop.features import SharedUserFeatures
+from recsys.shop.simulator import Shop
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "book" / "_static"

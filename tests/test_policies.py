@@ -7,14 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from recsys.policies import (
-    EpsilonGreedy,
-    MostPopular,
-    Oracle,
-    RandomPolicy,
-    ScoringPolicy,
-    argmax_random_ties,
-)
+from recsys.policies.base import ScoringPolicy, argmax_random_ties
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
 from strategies import ByContext, modest, refuses, small_shop
 
 MAKERS: dict[str, Callable[[int, int | None], object]] = {

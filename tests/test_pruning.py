@@ -6,17 +6,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import neuralucb
-from recsys.factors import Factors, factors
-from recsys.gradient_memory import DiagonalMemory
-from recsys.growing import GrowingCholesky
-from recsys.neural_relatives import NeuralLinear, NeuralThompson
-from recsys.neuralucb import NeuralUCB
-from recsys.pruning import contenders
-from recsys.replay import Schedule
+from recsys.gradients.backprop import Factors, gradient_factors
+from recsys.neural import neuralucb, pruning
+from recsys.neural.growing import GrowingCholesky
+from recsys.neural.memory import DiagonalMemory
+from recsys.neural.neuralucb import NeuralUCB
+from recsys.neural.pruning import contenders
+from recsys.neural.relatives import NeuralLinear, NeuralThompson
+from recsys.neural.training import Schedule
 from strategies import few, modest, random_mlp
 
-COVARIANCES = ("dual", "full", "diagonal")
+COVARIANCES = ("kernel", "full", "diagonal")
 
 
 def taught(rounds: int, seed: int, hidden: tuple = (8, 6), **options: object) -> NeuralUCB:
@@ -58,7 +58,8 @@ def test_the_arm_is_that_with_the_largest_of_all_bounds(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neuralucb, "ARMS", 1)
         if policy.memory is not None:
-            patch.setattr(type(policy.memory), "looked_at", data.draw(st.integers(1, 70)))
+            size = data.draw(st.integers(1, 70))
+            patch.setattr(pruning, "looked_at", lambda memory: size)
         for available in (None, mask):
             bounds = policy.ucb(rows)
             bounds = np.where(mask, bounds, -np.inf) if available is not None else bounds
@@ -85,7 +86,7 @@ def test_arms_that_look_alike_are_tied_as_ever(covariance: str, monkeypatch):
     assert {policy.select(rows, off) for _ in range(200)} == alike - {3, best}
 
 
-@pytest.mark.parametrize(("covariance", "rounds"), [("dual", 600), ("diagonal", 300)])
+@pytest.mark.parametrize(("covariance", "rounds"), [("kernel", 600), ("diagonal", 300)])
 def test_few_bounds_are_computed(covariance: str, rounds: int):
     policy = taught(0, 3, (20, 20), covariance=covariance)
     rng = np.random.default_rng(4)
@@ -125,11 +126,11 @@ def test_no_rival_is_missing_and_bonuses_are_right(
     model = random_mlp(rng, depth)
     memory = neuralucb.COVARIANCES[covariance](model, 0.3, 0.5)
     X = torch.from_numpy(rng.standard_normal((rounds + 30, model[0].in_features)))
-    memory.add(factors(model, X[30:]))
-    found = factors(model, X[:30])
+    memory.add(gradient_factors(model, X[30:]))
+    found = gradient_factors(model, X[:30])
     bonus = memory.bonus(found)
     needed = torch.from_numpy(rng.uniform(0, 2 * share, 30)) * bonus.mean()
-    which, squared = memory.rivals(found, needed)
+    which, squared = pruning.rivals(memory)(found, needed)
     assert set(torch.nonzero(bonus >= needed)[:, 0].tolist()) <= set(which.tolist())
     assert torch.allclose(squared, bonus[which], rtol=1e-8, atol=1e-11)
 
@@ -138,13 +139,10 @@ def test_a_majorant_is_nowhere_less():
     rng = np.random.default_rng(5)
     model = random_mlp(rng, 4)
     memory = DiagonalMemory(model, 0.1)
-    memory.add(factors(model, rng.standard_normal((50, model[0].in_features))))
-    memory.rivals(factors(model, np.ones((1, model[0].in_features))), torch.zeros(1))
-    for D, (u, v) in zip(memory._inverse, memory._majorants, strict=True):
+    memory.add(gradient_factors(model, rng.standard_normal((50, model[0].in_features))))
+    for D in memory._inverse:
+        u, v = pruning._majorant(D)
         assert (u[:, None] * v >= D * (1 - 1e-12)).all()
-    before = memory._majorants
-    memory.add(factors(model, np.ones((1, model[0].in_features))))
-    assert memory._majorants is None and before is not None
 
 
 def test_strips_are_the_inverse_row_by_row():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.records import Log, Visits
+from recsys.shop.records import Log, Visits
 from strategies import modest
 
 COLUMNS = ("rounds", "users", "products", "clicks", "propensities")

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.mlp import read
-from recsys.replay import Replay, Schedule, objective_gradient
-from recsys.score_network import score_network
+from recsys.gradients.mlp import take_apart
+from recsys.neural.network import score_network
+from recsys.neural.training import Replay, Schedule, objective_gradient
 from strategies import NOT_NUMBERS, few, random_mlp, refuses, snapshot
 
 
@@ -25,7 +25,7 @@ def test_the_gradient_of_the_objective_is_that_of_autograd(seed: int, depth: int
     loss = loss + 0.7 * sum((v - c).square().sum() for v, c in zip(values, centre, strict=True)) / 2
     expected = torch.autograd.grad(loss, values)
     with torch.no_grad():
-        found = objective_gradient(read(model), rows, rewards, centre, 0.3, 0.7)
+        found = objective_gradient(take_apart(model), rows, rewards, centre, 0.3, 0.7)
     for mine, theirs in zip(found, expected, strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-10)
 
@@ -40,7 +40,7 @@ def example(n: int = 12, **plan: object) -> tuple[torch.nn.Sequential, Replay]:
 
 def loss_of(model: torch.nn.Module, replay: Replay) -> float:
     """Return the objective of the paper by hand."""
-    mlp = replace(read(model), inputs=())
+    mlp = replace(take_apart(model), inputs=())
     first, last = mlp.weights
     f = 6**0.5 * (replay.rows.rows @ first.T).relu() @ last.T
     errors = (f - replay.rewards.rows).square().sum() / 2

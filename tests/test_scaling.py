@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys import scaling
-from recsys.scaling import Growth, fixed_and_growing, local_slopes, power_exponents, time_growth
+from recsys.cost import scaling
+from recsys.cost.scaling import (
+    Growth,
+    fixed_and_growing,
+    local_slopes,
+    power_exponents,
+    time_growth,
+)
 
 SIZES = np.array([8, 20, 64, 100, 512])
 

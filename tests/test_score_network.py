@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy import stats
 
-from recsys.gradients import per_arm_gradients
-from recsys.mlp import read
-from recsys.score_network import Doubled, UnitRows, score_network
+from recsys.gradients.jacobian import per_arm_gradients
+from recsys.gradients.mlp import take_apart
+from recsys.neural.network import Doubled, UnitRows, score_network
 from strategies import NOT_NUMBERS, refuses
 
 RNG = np.random.default_rng(0)
@@ -23,7 +23,7 @@ def test_the_papers_network_starts_at_zero_with_gradients_that_do_not_vanish(
     assert model(X).abs().max() < 1e-14
     if worlds is None:
         assert (per_arm_gradients(model, X).norm(dim=1) > 0).any()
-    mlp = read(model)
+    mlp = take_apart(model)
     assert [h for _, h, _ in mlp.shapes] == [*hidden, 1]
     assert mlp.shapes[0][0] == 10  # every feature twice
     assert all(biased == bias for _, _, biased in mlp.shapes)
@@ -32,7 +32,7 @@ def test_the_papers_network_starts_at_zero_with_gradients_that_do_not_vanish(
 
 def test_weights_are_block_symmetric_with_the_papers_variances():
     model = score_network(60, (200, 300), seed=2)
-    first, second, last = (weight.detach().numpy() for weight in read(model).weights)
+    first, second, last = (weight.detach().numpy() for weight in take_apart(model).weights)
     for weight, variance in ((first, 4 / 200), (second, 4 / 300)):
         h, w = weight.shape[0] // 2, weight.shape[1] // 2
         assert np.array_equal(weight[:h, :w], weight[h:, w:])
@@ -46,7 +46,7 @@ def test_weights_are_block_symmetric_with_the_papers_variances():
 
 def test_the_network_is_the_papers_formula():
     model = score_network(3, (4, 6), seed=3)
-    W1, W2, W3 = (weight.detach().numpy() for weight in read(model).weights)
+    W1, W2, W3 = (weight.detach().numpy() for weight in take_apart(model).weights)
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.1  # f(x; θ₀) would be zero
@@ -71,8 +71,8 @@ def test_the_other_initialisation_is_torchs():
             assert stats.ks_2samp(mine, np.concatenate(every)).pvalue > 1e-3
     X = torch.from_numpy(RNG.standard_normal((4, 50)))
     assert (model(X) != 0).all()
-    assert read(model).inputs == ()
-    assert read(model).scale == 1.0
+    assert take_apart(model).inputs == ()
+    assert take_apart(model).scale == 1.0
     assert torch.allclose(model(X), model[2](model[0](X).relu()))
 
 
@@ -80,11 +80,11 @@ def test_a_seed_makes_one_network_and_leaves_the_global_generator_alone():
     torch.manual_seed(7)
     before = torch.get_rng_state()
     networks = [score_network(3, (4,), seed=seed) for seed in (5, 5, 6)]
-    same, again, other = (read(m).weights[0] for m in networks)
+    same, again, other = (take_apart(m).weights[0] for m in networks)
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
     stacked = score_network(3, (4,), seed=5, n_worlds=2)
-    assert torch.equal(read(stacked).weights[0], torch.stack([same, other]))
+    assert torch.equal(take_apart(stacked).weights[0], torch.stack([same, other]))
     assert torch.equal(torch.get_rng_state(), before)
     assert score_network(3, (4,), dtype=torch.float32)(torch.ones(2, 3)).dtype == torch.float32
 

@@ -4,12 +4,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.experiment import run
-from recsys.features import Featurizer, JointFeatures, ObservedFeatures, SharedUserFeatures, Truth
-from recsys.logistic import LogisticPolicy
-from recsys.policies import EpsilonGreedy, MostPopular, Oracle, RandomPolicy, ScoringPolicy
-from recsys.records import Log
-from recsys.serving import CHUNK, choose, judge, retrain, serve
+from recsys.baseline.logistic import LogisticPolicy
+from recsys.lab.experiment import run
+from recsys.lab.serving import CHUNK, choose, judge, retrain, serve
+from recsys.policies.base import ScoringPolicy
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
+from recsys.shop.features import (
+    Featurizer,
+    JointFeatures,
+    ObservedFeatures,
+    SharedUserFeatures,
+    Truth,
+)
+from recsys.shop.records import Log
 from strategies import few, refuses, rewards_by_hand, small_shop, snapshot, z_score
 
 

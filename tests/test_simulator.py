@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.simulator import HORIZON, Shop
-from recsys.streams import BLOCK
-from recsys.world import CATEGORIES, PERSONAS, ShopConfig
+from recsys.shop.simulator import HORIZON, Shop
+from recsys.shop.streams import BLOCK
+from recsys.shop.world import CATEGORIES, PERSONAS, ShopConfig
 from strategies import few, modest, refuses, small_shop, snapshot, z_score
 
 AFFECTED = ("puppy parent", "budget shopper", "many-pet household")  # of the default shock

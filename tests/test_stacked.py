@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.stacked import (
-    Triangles,
+from recsys.linear.products import (
     at_least,
     inner_products,
     matrix_times_rows,
@@ -12,6 +11,7 @@ from recsys.stacked import (
     scaled,
     vecdot,
 )
+from recsys.linear.widths import Triangles
 
 
 def triangles_of(matrices: np.ndarray) -> Triangles:

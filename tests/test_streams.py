@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.streams import BLOCK, STREAMS, Streams
+from recsys.shop.streams import BLOCK, STREAMS, Streams
 from strategies import modest, refuses
 
 NEAR_AN_EDGE = st.builds(

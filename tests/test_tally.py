@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from recsys.gradients import METHODS, per_arm_gradients
-from recsys.mlp import read
-from recsys.tally import Tally
+from recsys.cost.tally import Tally
+from recsys.gradients.jacobian import METHODS, per_arm_gradients
+from recsys.gradients.mlp import take_apart
 
 
 def small(bias: bool = True) -> nn.Sequential:
@@ -107,7 +107,7 @@ def test_peak_agrees_with_the_profiler_of_torch():
 def test_the_closed_form_and_the_loop_count_the_same_operations():
     model, X = small(bias=False), torch.ones(500, 5, dtype=torch.float64)
     flops = [counts(lambda m=m: per_arm_gradients(model, X, m))[1] for m in ("loop", "closed_form")]
-    p, first = sum(w.numel() for w in read(model).weights), 8 * 5
+    p, first = sum(w.numel() for w in take_apart(model).weights), 8 * 5
     by_hand = 2 * p + 2 * (p - first) + p  # forward, deltas, outer products
     assert abs(flops[0] / flops[1] - 1) < 0.1
     assert abs(flops[1] / (500 * by_hand) - 1) < 0.15

@@ -14,31 +14,31 @@ from scipy.special import expit
 from scipy.stats import binom, multivariate_normal
 from torch.utils.flop_counter import FlopCounterMode
 
-from recsys.baseline import ClickNetwork
-from recsys.dual_memory import DualMemory, KernelMemory
-from recsys.evaluation import (
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.training import Training, train
+from recsys.cost.scaling import power_exponents
+from recsys.gradients.backprop import gradient_factors
+from recsys.gradients.jacobian import per_arm_gradients
+from recsys.gradients.mlp import Scale
+from recsys.lab.experiment import run
+from recsys.lab.metrics import (
     excess_loss,
     expected_log_loss,
     ips_rates,
     irreducible_loss,
     naive_rates,
 )
-from recsys.experiment import run
-from recsys.factors import factors
-from recsys.features import Identifiers, ObservedFeatures, Truth
-from recsys.gradient_memory import DiagonalMemory, FullMemory
-from recsys.gradients import per_arm_gradients
-from recsys.growing import GrowingCholesky
-from recsys.linucb import SharedLinUCB
-from recsys.logistic import LogisticPolicy
-from recsys.mlp import Scale
-from recsys.neuralucb import NeuralUCB
-from recsys.policies import MostPopular, Oracle, RandomPolicy
-from recsys.replay import Schedule
-from recsys.scaling import power_exponents
-from recsys.score_network import score_network
-from recsys.simulator import Shop
-from recsys.training import Training, train
+from recsys.linear.linucb import SharedLinUCB
+from recsys.neural.dual_memory import DualMemory, KernelMemory
+from recsys.neural.growing import GrowingCholesky
+from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.network import score_network
+from recsys.neural.neuralucb import NeuralUCB
+from recsys.neural.training import Schedule
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
+from recsys.shop.features import Identifiers, ObservedFeatures, Truth
+from recsys.shop.simulator import Shop
 from strategies import few, plain_gradients, random_mlp
 
 probability = st.floats(0.0, 1.0)
@@ -849,7 +849,7 @@ def test_thm_neuralucb_regret_stays_under_a_bound_that_bites():
     rows, h, rng = np.eye(2), np.array([0.0, 1.0]), np.random.default_rng(0)
     plan = Schedule(steps=60, every=100)
     agent = NeuralUCB(2, (m,), 1.0, ridge, schedule=plan, rng=rng)
-    at = factors(agent.model, rows)
+    at = gradient_factors(agent.model, rows)
     H = (at.kernel(at) / m).numpy()
     eigenvalues = np.linalg.eigvalsh(H)
     log_det = np.log1p(n * eigenvalues / ridge).sum()  # every row n times
@@ -867,7 +867,7 @@ def test_thm_neuralucb_regret_stays_under_a_bound_that_bites():
 @given(seeds, st.integers(1, 30), st.floats(0.01, 10))
 def test_thm_neuralucb_regret_effective_dimension_two_ways(seed: int, n: int, ridge: float):
     net = score_network(3, (8,), seed=seed)
-    at = factors(net, np.random.default_rng(seed).normal(size=(n, 3)))
+    at = gradient_factors(net, np.random.default_rng(seed).normal(size=(n, 3)))
     G = at.gradients().numpy() / np.sqrt(8)
     H = (at.kernel(at) / 8).numpy()
     log_det = np.linalg.slogdet(np.eye(n) + H / ridge)[1]
@@ -945,7 +945,7 @@ def test_prop_sum_loses_gradients_turning_two_unit_rows_about_their_sum():
     turned = np.cos(0.01) * half + np.sin(0.01) * half.norm() * out / out.norm()
     rows, others = torch.stack([x, y]), torch.stack([axis + turned, axis - turned])
     assert torch.allclose(others.norm(dim=1), torch.ones(2).double(), rtol=1e-12)
-    on = [factors(model, batch).activations[1] > 0 for batch in (rows, others)]
+    on = [gradient_factors(model, batch).activations[1] > 0 for batch in (rows, others)]
     assert torch.equal(on[0], on[1])
     assert (on[0][0] == on[0][1]).all()
     first, second = plain_gradients(model, rows), plain_gradients(model, others)
@@ -969,7 +969,7 @@ def test_prop_mlp_gradient_is_that_of_autograd(seed: int, depth: int, nu: float)
     (nu * outputs[-1]).sum().backward()
     assert torch.allclose(nu * outputs[-1], model(x)[0])
     delta = torch.tensor([nu], dtype=torch.float64)
-    ours = factors(model, x)
+    ours = gradient_factors(model, x)
     for n in reversed(range(depth)):
         if n < depth - 1:
             delta = (outputs[n] > 0) * (layers[n + 1].weight.T @ delta)
@@ -996,7 +996,7 @@ def test_prop_mlp_gradient_by_finite_differences():
             values.append(model(x).item())
         slopes.append((values[0] - values[1]) / (2 * step))
     torch.nn.utils.vector_to_parameters(flat, model.parameters())
-    ours = factors(model, x).gradients()[0].numpy()
+    ours = gradient_factors(model, x).gradients()[0].numpy()
     np.testing.assert_allclose(ours, slopes, rtol=1e-6, atol=1e-7)
     assert np.abs(slopes).max() > 0.1
 
@@ -1008,7 +1008,7 @@ def test_prop_mlp_gradient_at_a_kink_is_that_of_pytorch():
         for layer in model:
             if isinstance(layer, torch.nn.Linear) and layer.bias is not None:
                 layer.bias.zero_()
-    assert torch.equal(factors(model, zeros).gradients(), plain_gradients(model, zeros))
+    assert torch.equal(gradient_factors(model, zeros).gradients(), plain_gradients(model, zeros))
 
 
 @given(seeds, st.integers(1, 4), st.integers(1, 9))
@@ -1016,7 +1016,7 @@ def test_prop_batched_jacobian_is_a_row_wise_khatri_rao_product(seed: int, depth
     rng = np.random.default_rng(seed)
     model = _scaled_mlp(rng, depth, 3.0)
     rows = _rows_for(rng, k, model)
-    expected, batch = plain_gradients(model, rows), factors(model, rows)
+    expected, batch = plain_gradients(model, rows), gradient_factors(model, rows)
     blocks = []
     for a, delta, biased in batch.layers():
         pairs = zip(delta.numpy(), a.numpy(), strict=True)
@@ -1025,7 +1025,7 @@ def test_prop_batched_jacobian_is_a_row_wise_khatri_rao_product(seed: int, depth
     np.testing.assert_allclose(np.hstack(blocks), expected.numpy(), rtol=1e-9, atol=1e-11)
     ours = per_arm_gradients(model, rows)
     np.testing.assert_allclose(ours.numpy(), expected.numpy(), rtol=1e-9, atol=1e-11)
-    alone = factors(model, rows[-1:])  # part 1: the other rows change nothing
+    alone = gradient_factors(model, rows[-1:])  # part 1: the other rows change nothing
     for whole, single in zip(batch.deltas, alone.deltas, strict=True):
         assert torch.allclose(whole[-1], single[0], rtol=1e-12, atol=1e-14)
     for whole, single in zip(batch.activations, alone.activations, strict=True):
@@ -1041,10 +1041,10 @@ def test_prop_batched_jacobian_operations_by_pytorch_s_counter(hidden: tuple[int
     with FlopCounterMode(display=False) as forward:
         model(rows)
     with FlopCounterMode(display=False) as sweep:
-        factors(model, rows)
+        gradient_factors(model, rows)
     with FlopCounterMode(display=False) as alone:
         for row in rows:
-            factors(model, row[None])
+            gradient_factors(model, row[None])
     assert forward.get_total_flops() == 2 * k * p
     assert sweep.get_total_flops() == 2 * k * p + 2 * k * (p - first)
     assert alone.get_total_flops() == sweep.get_total_flops()
@@ -1090,7 +1090,7 @@ def test_prop_dual_bonus_equals_the_quadratic_form(
     played = np.zeros((0, memory.n_parameters))
     for _ in range(t):  # the network changes between the rounds
         row = _rows_for(rng, 1, model)
-        memory.add(factors(model, row))
+        memory.add(gradient_factors(model, row))
         played = np.vstack([played, plain_gradients(model, row).numpy()])
         with torch.no_grad():
             for value in model.parameters():
@@ -1098,7 +1098,7 @@ def test_prop_dual_bonus_equals_the_quadratic_form(
     g = plain_gradients(model, arms).numpy()
     expected = _bonus_by_inversion(played, g, ridge, c)
     scale = c * (g**2).sum(axis=1) / ridge
-    ours = memory.bonus(factors(model, arms)).numpy()
+    ours = memory.bonus(gradient_factors(model, arms)).numpy()
     np.testing.assert_allclose(ours, expected, rtol=1e-7, atol=1e-10 * max(1, scale.max()))
     assert (expected >= 0).all()
     assert (expected <= scale * (1 + 1e-12)).all()
@@ -1122,15 +1122,15 @@ def test_prop_layerwise_kernel_equals_inner_products(seed: int, depth: int, k: i
             value.copy_(torch.from_numpy(rng.standard_normal(value.shape)))
     x, y = _rows_for(rng, k, one), _rows_for(rng, t, two)
     first, second = plain_gradients(one, x), plain_gradients(two, y)
-    kernel = factors(one, x).kernel(factors(two, y))
+    kernel = gradient_factors(one, x).kernel(gradient_factors(two, y))
     assert torch.allclose(kernel, first @ second.T, rtol=1e-8, atol=1e-9)
-    squares = factors(one, x).squared_norms()
+    squares = gradient_factors(one, x).squared_norms()
     assert torch.allclose(squares, first.square().sum(dim=1), rtol=1e-9, atol=1e-12)
 
 
 def test_prop_layerwise_kernel_operations_by_pytorch_s_counter():
     model = score_network(5, (6, 8))
-    here, there = (factors(model, torch.ones(n, 5, dtype=torch.float64)) for n in (4, 9))
+    here, there = (gradient_factors(model, torch.ones(n, 5, dtype=torch.float64)) for n in (4, 9))
     s = sum(w + h for w, h, _ in here.shapes)
     with FlopCounterMode(display=False) as counter:
         here.kernel(there)
@@ -1173,28 +1173,31 @@ def test_prop_diagonal_bonus_equals_squared_gradients(
     model = _scaled_mlp(rng, depth, 1.5)
     memory = DiagonalMemory(model, ridge, c)
     played, arms = _rows_for(rng, n, model), _rows_for(rng, 4, model)
-    memory.add(factors(model, played))
+    memory.add(gradient_factors(model, played))
     zeta = np.full(memory.n_parameters, ridge)
     if n:
         zeta += c * (plain_gradients(model, played).numpy() ** 2).sum(axis=0)
     np.testing.assert_allclose(memory.diagonal.numpy(), zeta, rtol=1e-9)
     expected = c * (plain_gradients(model, arms).numpy() ** 2 / zeta).sum(axis=1)
-    ours = memory.bonus(factors(model, arms)).numpy()
+    ours = memory.bonus(gradient_factors(model, arms)).numpy()
     np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-12)
 
 
 def test_prop_diagonal_bonus_errs_to_both_sides():
     model = torch.nn.Linear(2, 1, bias=False).double()
-    arms = factors(model, [[1.0, 1.0], [1.0, -1.0]])
+    arms = gradient_factors(model, [[1.0, 1.0], [1.0, -1.0]])
     for form, expected in ((FullMemory, [2 / 3, 2.0]), (DiagonalMemory, [1.0, 1.0])):
         memory = form(model)
-        memory.add(factors(model, [[1.0, 1.0]]))
+        memory.add(gradient_factors(model, [[1.0, 1.0]]))
         assert memory.bonus(arms).tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_prop_diagonal_bonus_operations_by_pytorch_s_counter():
     model = score_network(5, (6, 8), bias=True)
-    memory, arms = DiagonalMemory(model), factors(model, torch.ones(7, 5, dtype=torch.float64))
+    memory, arms = (
+        DiagonalMemory(model),
+        gradient_factors(model, torch.ones(7, 5, dtype=torch.float64)),
+    )
     for work in (memory.bonus, memory.add):
         with FlopCounterMode(display=False) as counter:
             work(arms)

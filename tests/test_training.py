@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
-from recsys.baseline import ClickNetwork
-from recsys.features import Identifiers
-from recsys.training import Training, train
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.training import Training, train
+from recsys.shop.features import Identifiers
 from strategies import SMALL, example_rows, refuses, small_shop, snapshot
 
 # ---------------------------------------------------------------------- what training does

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from recsys.world import (
+from recsys.shop.world import (
     CATEGORIES,
     PERSONAS,
     PRICE_TIERS,

@@ -16,8 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from recsys.simulator import Shop
-from recsys.world import CATEGORIES, PRICE_TIERS, USER_FEATURES, ShopConfig
+from recsys.shop.simulator import Shop
+from recsys.shop.world import CATEGORIES, PRICE_TIERS, USER_FEATURES, ShopConfig
 
 SKELETON = Path(__file__).with_name("playground.html")
 DATA = "playground-data.js"

@@ -1,0 +1,187 @@
+"""Embedding + MLP: the click model of chapter 1 and the greedy policy that it makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+
+from recsys import checks
+from recsys.baseline.training import History, Training, train
+from recsys.policies.base import ScoringPolicy
+from recsys.shop.features import Featurizer
+from recsys.shop.records import Log
+
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+class ClickNetwork(nn.Module):
+    """One score for a context row: embeddings of its ids, its features, and an MLP on top.
+
+    A context row is (id_1, ..., id_m, feature_1, ..., feature_d): the first columns are ids, one
+    for each entry of ``vocabularies`` (``eq-click-network``).
+
+    Parameters
+    ----------
+    vocabularies : tuple of int
+        How many ids each id column may take; () for a model on features alone.
+    n_features : int
+        Number of feature columns d.
+    embedding_dim : int
+        Length of an embedding vector.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    embedding_scale : float
+        Standard deviation of the embeddings' initial values.
+    seed : int
+        Seed of the initial parameters; the global torch generator is left alone.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, or the row would be empty.
+    """
+
+    def __init__(
+        self,
+        vocabularies: tuple[int, ...] = (),
+        n_features: int = 0,
+        embedding_dim: int = 16,
+        hidden: tuple[int, ...] = (64, 32),
+        embedding_scale: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, sizes in (("vocabularies", vocabularies), ("hidden", hidden)):
+            if not isinstance(sizes, tuple | list):
+                raise ValueError(f"{name}: got {sizes!r}, expected a tuple of integers")
+        self.settings = {
+            "vocabularies": tuple(checks.integer("vocabularies", v, 1) for v in vocabularies),
+            "n_features": checks.integer("n_features", n_features, 0),
+            "embedding_dim": checks.integer("embedding_dim", embedding_dim, 1),
+            "hidden": tuple(checks.integer("hidden", h, 1) for h in hidden),
+            "embedding_scale": checks.number("embedding_scale", embedding_scale, 0.0, 10.0),
+            "seed": checks.integer("seed", seed, 0),
+        }
+        width = len(vocabularies) * embedding_dim + n_features
+        if width == 0:
+            raise ValueError("n_features: got 0 without vocabularies, expected at least one input")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.embeddings = nn.ModuleList(nn.Embedding(v, embedding_dim) for v in vocabularies)
+            for table in self.embeddings:
+                nn.init.normal_(table.weight, std=embedding_scale)
+            layers: list[nn.Module] = []
+            for size in hidden:
+                layers += [nn.Linear(width, size), nn.ReLU()]
+                width = size
+            self.mlp = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    @property
+    def row_length(self) -> int:
+        """Number of columns of a context row."""
+        return len(self.embeddings) + self.settings["n_features"]
+
+    def split(self, contexts: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return checked ids (n, m) and features (n, d) of context rows, on the model's device."""
+        rows = checks.finite("contexts", contexts, (None, self.row_length))
+        m = len(self.embeddings)
+        sizes = self.settings["vocabularies"]
+        columns = [checks.whole("contexts", rows[:, i], size) for i, size in enumerate(sizes)]
+        identifiers = np.stack(columns, axis=1) if m else np.zeros((len(rows), 0), dtype=np.int64)
+        if np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
+            raise ValueError("contexts: got a feature beyond single precision, expected less")
+        device = self.mlp[-1].weight.device
+        features = torch.from_numpy(rows[:, m:].astype(np.float32)).to(device)
+        return torch.as_tensor(identifiers, device=device), features
+
+    def forward(self, identifiers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n,) of rows given as ids (n, m) and features (n, d)."""
+        vectors = [table(identifiers[:, i]) for i, table in enumerate(self.embeddings)]
+        return self.mlp(torch.cat([*vectors, features], dim=1)).squeeze(1)
+
+    def predict(self, contexts: ArrayLike, chunk: int = 65_536) -> np.ndarray:
+        """Return click probabilities (...,) for context rows (..., columns)."""
+        contexts = checks.finite("contexts", contexts)
+        if contexts.ndim == 0 or contexts.shape[-1] != self.row_length:
+            raise ValueError(
+                f"contexts: got shape {contexts.shape}, expected (..., {self.row_length})"
+            )
+        chunk = checks.integer("chunk", chunk, 1)
+        flat = contexts.reshape(-1, self.row_length)
+        with torch.no_grad():
+            parts = [
+                torch.sigmoid(self(*self.split(flat[i : i + chunk]))).cpu().numpy()
+                for i in range(0, len(flat), chunk)
+            ]
+        out = np.concatenate(parts) if parts else np.zeros(0)
+        return out.astype(float).reshape(contexts.shape[:-1])
+
+    def save(self, path: str | Path) -> None:
+        """Write settings and parameters to an ``.npz`` archive of plain arrays."""
+        arrays = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
+        with Path(path).open("wb") as file:  # savez would append a suffix to a bare path
+            np.savez(file, settings=np.array(json.dumps(self.settings)), **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ClickNetwork:
+        """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
+        with np.load(path, allow_pickle=False) as archive:
+            settings = json.loads(str(archive["settings"]))
+            state = {k: torch.from_numpy(archive[k]) for k in archive.files if k != "settings"}
+        settings["vocabularies"] = tuple(settings["vocabularies"])
+        settings["hidden"] = tuple(settings["hidden"])
+        model = cls(**settings)
+        model.load_state_dict(state)
+        return model
+
+
+class ModelPolicy(ScoringPolicy):
+    """Greedy on a trained click network, which it never changes."""
+
+    def __init__(
+        self, model: ClickNetwork, n_arms: int, rng: np.random.Generator | None = None
+    ) -> None:
+        super().__init__(n_arms, rng=rng)
+        self.model = model
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the predicted click probabilities (..., K)."""
+        return self.model.predict(contexts)
+
+
+def fit(
+    featurizer: Featurizer,
+    log: Log,
+    training: Training | None = None,
+    progress: bool = False,
+    device: str | None = None,
+    **settings: object,
+) -> tuple[ClickNetwork, History]:
+    """Return a click network trained on a log as the featurizer describes it.
+
+    Parameters
+    ----------
+    featurizer : Featurizer
+        Says which columns are ids and which are features.
+    log : Log
+        Impressions in order of time.
+    training : Training, optional
+        Its seed also draws the initial parameters.
+    progress : bool
+        Print one line an epoch.
+    device : str, optional
+        Where to train, such as "cuda"; the model stays there.
+    settings :
+        Further settings of ``ClickNetwork``.
+    """
+    training = training or Training()
+    model = ClickNetwork(
+        featurizer.vocabularies, featurizer.n_features, seed=training.seed, **settings
+    )
+    rows = featurizer.rows(log.users, log.products, log.rounds)
+    return model, train(model, rows, log.clicks, training, progress, device)

@@ -1,0 +1,196 @@
+"""Policies against the shop: runs with common random numbers, replicated over seeds.
+
+Every policy meets the same visits and the same click uniforms and draws from a generator of its
+own name, so adding a policy to a comparison changes nobody else's rewards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from recsys import checks
+from recsys.lab.parallel import over_seeds
+from recsys.lab.serving import CHUNK, choose, truth
+from recsys.policies.base import Policy
+from recsys.shop.features import Featurizer
+from recsys.shop.records import Log, Trace
+from recsys.shop.simulator import Shop
+from recsys.shop.world import ShopConfig
+
+CONTEXT_BYTES = 2**24  # of contexts that are made at a time: larger arrays leave the caches
+
+Contestant = Callable[[Shop, np.random.Generator], tuple[Policy, Featurizer]]
+
+
+def run(
+    shops: Shop | Sequence[Shop],
+    policy: Policy,
+    featurizers: Featurizer | Sequence[Featurizer],
+    start: int,
+    n: int,
+) -> Trace:
+    """Let a policy serve the visits ``start`` to ``start + n - 1``.
+
+    A policy that learns is served round by round and updated after each reward; one that does not
+    is served in bulk (one shop only). The clocks of the shops stay.
+
+    Parameters
+    ----------
+    shops : Shop, or S shops for a policy with ``n_worlds=S``
+    policy : Policy
+    featurizers : one featurizer for each shop, in the same form
+    start, n : int
+        First round and number of rounds.
+
+    Returns
+    -------
+    Trace
+        Arrays (n,) for one shop, (S, n) for a sequence of shops.
+
+    Raises
+    ------
+    ValueError
+        If the featurizers do not match the shops, or a policy that does not learn gets many.
+    """
+    single = isinstance(shops, Shop)
+    worlds = [shops] if single else list(shops)
+    makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers)
+    start, n = checks.integer("start", start, 0), checks.integer("n", n, 1)
+    if not worlds or len(makers) != len(worlds):
+        raise ValueError(f"featurizers: got {len(makers)}, expected one per shop: {len(worlds)}")
+    if not single and not policy.learns:
+        raise ValueError(f"shops: got {len(worlds)}, expected one shop for a policy that is fixed")
+    arms = np.empty((n, len(worlds)), dtype=np.int64)
+    shown, best, rewards = (np.empty((n, len(worlds))) for _ in range(3))
+    if not policy.learns:
+        arms[:, 0], _ = choose(shops, policy, makers[0], shops.visits(start, n))
+    chunk = _visits_at_a_time(worlds, makers, start) if policy.learns else CHUNK
+    for first in range(0, n, chunk):
+        size = min(chunk, n - first)
+        visits = [shop.visits(start + first, size) for shop in worlds]
+        mu = np.stack([truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
+        on_sale = np.stack([s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], 1)
+        uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (size, S)
+        rows = slice(first, first + size)
+        if policy.learns:
+            contexts = np.stack([m(v) for m, v in zip(makers, visits, strict=True)], axis=1)
+            parts = (contexts, mu, on_sale, uniforms)
+            parts = tuple(part[:, 0] for part in parts) if single else parts
+            arms[rows] = _learn(policy, *parts).reshape(size, -1)
+        shown[rows] = np.take_along_axis(mu, arms[rows, :, None], axis=-1)[..., 0]
+        best[rows] = np.where(on_sale, mu, 0.0).max(axis=-1)
+        rewards[rows] = uniforms < shown[rows]
+    return Trace(*(a[:, 0] if single else a.T for a in (arms, rewards, shown, best)))
+
+
+def _visits_at_a_time(shops: list[Shop], makers: list[Featurizer], start: int) -> int:
+    """Return how many visits to all shops fit into ``CONTEXT_BYTES``: 1 to ``CHUNK``."""
+    one = sum(m(s.visits(start, 1)).nbytes for m, s in zip(makers, shops, strict=True))
+    return min(max(CONTEXT_BYTES // one, 1), CHUNK)
+
+
+def _learn(
+    policy: Policy,
+    contexts: np.ndarray,
+    mu: np.ndarray,
+    on_sale: np.ndarray,
+    uniforms: np.ndarray,
+) -> np.ndarray:
+    """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...)."""
+    arms = np.empty(uniforms.shape, dtype=np.int64)
+    for t in range(len(arms)):
+        arm = policy.select(contexts[t], on_sale[t])
+        arms[t] = arm
+        shown = np.take_along_axis(mu[t], arms[t][..., None], axis=-1)[..., 0]
+        reward = (uniforms[t] < shown).astype(float)
+        if contexts.ndim == on_sale.ndim:  # a row of its own for each arm is an axis more
+            played = contexts[t]
+        else:
+            played = np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)[..., 0, :]
+        policy.update(arm, played, reward)
+    return arms
+
+
+def read_logs(
+    policy: Policy,
+    shops: Shop | Sequence[Shop],
+    logs: Log | Sequence[Log],
+    featurizers: Featurizer | Sequence[Featurizer],
+) -> None:
+    """Let a policy that learns read what another one did, a row of the log a round.
+
+    Parameters
+    ----------
+    policy : Policy
+        Changed in place: afterwards it has seen what the logs hold.
+    shops, featurizers : as for ``run``
+    logs : one log for each shop, all of one length
+
+    Raises
+    ------
+    ValueError
+        If the numbers or the lengths of the logs do not match.
+    """
+    single = isinstance(shops, Shop)
+    worlds = [shops] if single else list(shops)
+    books = [logs] if isinstance(logs, Log) else list(logs)
+    makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers)
+    lengths = {len(log) for log in books}
+    if not len(worlds) == len(books) == len(makers) or len(lengths) != 1:
+        found = f"{len(books)} logs of lengths {sorted(lengths)}, {len(makers)} featurizers"
+        raise ValueError(f"logs: got {found}, expected one of each for {len(worlds)} shop(s)")
+    triples = zip(makers, books, strict=True)
+    rows = np.stack([m.rows(b.users, b.products, b.rounds) for m, b in triples], axis=1)
+    arms, rewards = (np.stack([getattr(b, f) for b in books], 1) for f in ("products", "clicks"))
+    parts = (part[:, 0] if single else part for part in (arms, rows, rewards))
+    for arm, row, reward in zip(*parts, strict=True):
+        policy.update(arm, row, reward)
+
+
+def replicate(
+    policies: Mapping[str, Contestant],
+    seeds: Iterable[int] = range(20),
+    n_rounds: int = 5_000,
+    config: ShopConfig | None = None,
+    prepare: Callable[[Shop], None] | None = None,
+    n_jobs: int = -1,
+    progress: bool | None = None,
+) -> dict[str, Trace]:
+    """Run every policy in a shop of every seed.
+
+    Parameters
+    ----------
+    policies : mapping from a name to ``contestant(shop, rng) -> (policy, featurizer)``
+        Called afresh for every seed, so no agent is used twice.
+    seeds : iterable of int
+    n_rounds : int
+        Rounds from the shop's clock on.
+    config : ShopConfig, optional
+    prepare : callable, optional
+        Called on each new shop before the policies: logs, shocks, churn.
+    n_jobs, progress :
+        As in ``parallel.over_seeds``.
+
+    Returns
+    -------
+    dict
+        A ``Trace`` of arrays (seeds, n_rounds) for each name.
+    """
+    if not policies:
+        raise ValueError("policies: got none, expected at least one")
+    n_rounds = checks.integer("n_rounds", n_rounds, 1)
+
+    def one_seed(seed: int) -> dict[str, Trace]:
+        shop = Shop(config, seed)
+        if prepare is not None:
+            prepare(shop)
+        start, traces = shop.now, {}
+        for name, contestant in policies.items():
+            policy, featurizer = contestant(shop, shop.policy_rng(name))
+            traces[name] = run(shop, policy, featurizer, start, n_rounds)
+            shop.now = start  # a contestant that read a log moves nobody else
+        return traces
+
+    return over_seeds(one_seed, seeds, n_jobs, progress)

@@ -1,0 +1,101 @@
+"""A policy that stands still for a while: many visits at once, and training anew every night.
+
+Its choices do not depend on the rewards meanwhile, so a day is served in a few array operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from recsys import checks
+from recsys.policies.base import ScoringPolicy
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.shop.features import Featurizer
+from recsys.shop.records import Log, Trace, Visits
+from recsys.shop.simulator import Shop
+
+CHUNK = 512  # visits whose contexts are made together
+
+Trainer = Callable[[Log], tuple[ScoringPolicy | EpsilonGreedy, Featurizer]]
+
+
+def truth(shop: Shop, visits: Visits) -> np.ndarray:
+    """Return the click probabilities (visits, K) of all products at each visit."""
+    arms = np.arange(shop.n_products)
+    return shop.click_probability(visits.users[:, None], arms, visits.rounds[:, None])
+
+
+def choose(
+    shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, visits: Visits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let a policy that is fixed meanwhile serve many visits: products (n,), propensities (n,).
+
+    Each product is drawn from ``policy.probabilities`` by the policy's own generator. Where the
+    contexts depend on the user alone, each user is scored once, however often they come.
+    """
+    n = len(visits.rounds)
+    draws = policy.rng.random(n)
+    products, propensities = np.empty(n, dtype=np.int64), np.empty(n)
+    for rows in shop.stable_parts(visits.rounds, CHUNK if featurizer.depends_on_time else n):
+        part = visits[rows]
+        who, index = np.arange(len(part.users)), np.arange(len(part.users))
+        if not featurizer.depends_on_time:
+            _, who, index = np.unique(part.users, return_index=True, return_inverse=True)
+        on_sale = shop.available(part.rounds[0])
+        users, rounds = part.users[who, None], part.rounds[who, None]
+        contexts = featurizer.rows(users, np.arange(shop.n_products), rounds)
+        chances = policy.probabilities(contexts, on_sale)  # (distinct, K)
+        cumulative = np.cumsum(chances, axis=1)[index]
+        below = cumulative <= draws[rows, None] * cumulative[:, -1:]
+        products[rows] = below.sum(axis=1)
+        propensities[rows] = chances[index, products[rows]]
+    return products, propensities
+
+
+def serve(shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, n: int) -> Log:
+    """Let a policy that is fixed meanwhile serve ``n`` visits from now on; return its log.
+
+    Like ``shop.log`` with ``policy`` in the place of yesterday's: propensities are recorded and
+    the clock moves on.
+    """
+    visits = shop.visits(shop.now, checks.integer("n", n, 1))
+    products, propensities = choose(shop, policy, featurizer, visits)
+    clicks = shop.clicks(visits, products)
+    shop.now += n
+    return Log(visits.rounds, visits.users, products, clicks, propensities)
+
+
+def judge(shop: Shop, log: Log) -> Trace:
+    """Return what a log earned and what the best products would have earned, as a ``Trace``."""
+    visits = Visits(log.rounds, log.users, np.zeros(len(log)))
+    best = np.empty(len(log))
+    for rows in (slice(i, i + CHUNK) for i in range(0, len(log), CHUNK)):
+        on_sale = shop.available(log.rounds[rows])
+        best[rows] = np.where(on_sale, truth(shop, visits[rows]), 0.0).max(axis=1)
+    mu = shop.click_probability(log.users, log.products, log.rounds)
+    return Trace(log.products, log.clicks, mu, best)
+
+
+def retrain(shop: Shop, train: Trainer, log: Log, days: int, visits_a_day: int, window: int) -> Log:
+    """Serve day after day with a policy trained the night before; return the log of these days.
+
+    Parameters
+    ----------
+    shop : Shop
+        Its clock moves on by ``days * visits_a_day``.
+    train : callable
+        Takes a log, returns a new policy and its featurizer.
+    log : Log
+        What is known before the first night.
+    days, visits_a_day : int
+    window : int
+        Each night the newest ``window`` impressions are read, this policy's own among them.
+    """
+    days, window = checks.integer("days", days, 1), checks.integer("window", window, 1)
+    known = log
+    for _ in range(days):
+        policy, featurizer = train(known[-window:])
+        known = known + serve(shop, policy, featurizer, visits_a_day)
+    return known[len(log) :]

@@ -1,0 +1,136 @@
+"""Memories that forget: by a window over the last rounds, or by a discount a round.
+
+Both forget for every model in every round, whichever model the round taught: otherwise what is
+known of an arm that is no longer shown would never grow old. Both take the parameters of
+``LinearMemory``, in that order, and how to forget by its name. Shapes as in ``linear_memory``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys import checks
+from recsys.linear.memory import TRUSTED, LinearMemory, RidgeMemory
+from recsys.linear.products import matrix_times_rows, outer, quadratic_forms
+
+
+class WindowMemory(RidgeMemory):
+    """Remembers the last ``window`` rounds, whichever model they taught (Cheung et al. 2019).
+
+    The row that leaves is taken out by the Sherman–Morrison formula with a minus sign. A model
+    without a row in the window is exactly what it was at the start.
+
+    Notes
+    -----
+    Taking rows out enlarges errors, so fresh inverses come more often, and A and b are summed
+    again from the rows in the window before each; they also come when the last row of a model
+    leaves, or a row so long that it cost the others digits. The ring has a place more than the
+    window: the new row is written before the oldest leaves, so it always holds what A contains.
+    """
+
+    refresh_every = 64
+
+    def __init__(self, *regressions: float | None, window: int = 1000) -> None:
+        super().__init__(*regressions)
+        self.window = checks.integer("window", window, 1)
+        self.rounds = 0
+        self._rows = np.zeros(self.shape, dtype=np.int64)  # (M,) rows in the window
+        ring = (*self.shape[:-1], self.window + 1)
+        self._model = np.full(ring, -1)  # (window + 1,) model taught; -1 where the place is empty
+        self._x = np.zeros((*ring, self.n_features))  # (window + 1, d)
+        self._reward = np.zeros(ring)  # (window + 1,)
+
+    def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Add the row of this round and take out the row of ``window`` rounds ago."""
+        places = self.window + 1
+        new, old = self.rounds % places, (self.rounds + 1) % places
+        self._model[..., new], self._x[..., new, :], self._reward[..., new] = models, x, reward
+        at = self._at(models)
+        self._rows[at] += 1
+        self._rank_one(at, x, reward, 1.0)
+        self.rounds += 1
+        if self.rounds > self.window:
+            at, x = self._at(self._model[..., old].copy()), self._x[..., old, :]
+            self._model[..., old] = -1
+            self._rows[at] -= 1
+            empty = self._rows[at] == 0
+            heavy = np.vecdot(x, x) > TRUSTED[1] * self.ridge  # while here, it hid small numbers
+            self._age[at] += (empty | heavy) * self.refresh_every  # so that the next line starts
+            self._rank_one(at, x, self._reward[..., old], -1.0)  # afresh from the rows left
+
+    def _recount(self, one: tuple) -> None:
+        """Sum A and b of one model again from its rows in the window."""
+        *world, model = one
+        here = tuple(world)
+        mine = self._model[here] == model
+        rows, rewards = self._x[here][mine], self._reward[here][mine]
+        self.A[one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
+        self.b[one] = rewards @ rows
+
+
+class DiscountedMemory(LinearMemory):
+    """Lets every round fade by γ a round, for all models (Russac, Vernade & Cappé 2019).
+
+    With the weights γ^age, V = λI + Σ γ^age x xᵀ, Ṽ = λI + Σ γ^(2 age) x xᵀ and b = Σ γ^age r x;
+    the estimate is θ̂ = V⁻¹b and the width √(xᵀV⁻¹ṼV⁻¹x). These sums are what the recursions
+    V ← γV + xxᵀ + (1-γ)λI and Ṽ ← γ²Ṽ + xxᵀ + (1-γ²)λI add up to.
+
+    Notes
+    -----
+    Every model fades in every round, but only one gets a row, so the fading is done when it is
+    asked for. Let G = Σ γ^age x xᵀ = QΛQᵀ at a model's last row. After n rounds without a row,
+    V = λI + γⁿG = Q(λI + γⁿΛ)Qᵀ: the same eigenvectors, so nothing is inverted again. G and b are
+    sums that fade, so errors fade as well; there is no drift. Eigenvalues are exact to about 1e-16
+    of the largest one: features should be of comparable size.
+    """
+
+    def __init__(self, *regressions: float | None, gamma: float = 0.999) -> None:
+        super().__init__(*regressions)
+        self.gamma = checks.number("gamma", gamma, 1e-6, 1.0)
+        d = self.n_features
+        self.rounds = 0
+        self._last = np.zeros(self.shape, dtype=np.int64)  # (M,) round of the last row
+        self._G, self._G_tilde = (np.zeros((*self.shape, d, d)) for _ in range(2))  # at _last
+        self._b = np.zeros((*self.shape, d))  # (M, d), at _last
+        self._axes = np.tile(np.eye(d), (*self.shape, 1, 1))  # (M, d, d), rows of Qᵀ
+        self._values = np.zeros((*self.shape, d))  # (M, d), diagonal of Λ
+        self._b_axes = np.zeros((*self.shape, d))  # (M, d), Qᵀb
+        self._spread = np.zeros((*self.shape, d, d))  # (M, d, d), Qᵀ G̃ Q
+
+    @property
+    def _fade(self) -> np.ndarray:
+        return self.gamma ** (self.rounds - self._last)  # (M,)
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """V⁻¹ (M, d, d) as of now."""
+        inverse = 1.0 / (self.ridge + self._fade[..., None] * self._values)
+        return self._axes.swapaxes(-1, -2) @ (inverse[..., None] * self._axes)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """θ̂ (M, d) as of now."""
+        return np.matvec(self.A_inv, self._fade[..., None] * self._b)
+
+    def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return θ̂ᵀx and √(xᵀV⁻¹ṼV⁻¹x) for every model."""
+        fade = self._fade
+        z = matrix_times_rows(self._axes, rows)  # Qᵀx
+        z = z / (self.ridge + fade[..., None] * self._values)  # QᵀV⁻¹x
+        squared = self.ridge * np.vecdot(z, z) + fade**2 * quadratic_forms(self._spread, z)
+        return fade * np.vecdot(self._b_axes, z), np.sqrt(np.maximum(squared, 0.0))
+
+    def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Let a round pass for all models and add the row to one in each world."""
+        self.rounds += 1
+        at = self._at(models)
+        fade = (self.gamma ** (self.rounds - self._last[at]))[..., None]
+        self._last[at] = self.rounds
+        self._G[at] = fade[..., None] * self._G[at] + outer(x, x)
+        self._G_tilde[at] = fade[..., None] ** 2 * self._G_tilde[at] + outer(x, x)
+        self._b[at] = fade * self._b[at] + reward[..., None] * x
+        values, vectors = np.linalg.eigh(self._G[at])
+        axes = vectors.swapaxes(-1, -2)
+        self._values[at], self._axes[at] = np.maximum(values, 0.0), axes
+        self._b_axes[at] = np.matvec(axes, self._b[at])
+        self._spread[at] = axes @ self._G_tilde[at] @ vectors

@@ -1,0 +1,164 @@
+"""LinUCB and its relatives: a linear model, and optimism about what it does not know yet.
+
+Each policy scores an arm by its estimated reward plus ``alpha`` times how unsure the estimate is.
+What is remembered is the business of ``linear_memory`` (all) and ``forgetful_memory`` (the recent
+past). The greedy policy is ``LinUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is
+ε-greedy.
+
+Shapes: K arms, d features; contexts are (K, d), a row per arm, or (d,), a row that all arms share.
+With ``n_worlds=S`` every shape gets a leading axis of S.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from recsys import checks
+from recsys.linear.forgetful_memory import DiscountedMemory, WindowMemory
+from recsys.linear.memory import LinearMemory, RidgeMemory
+from recsys.policies.exploration import ThompsonSampling, UpperConfidence
+
+
+class LinUCB(UpperConfidence):
+    """Disjoint LinUCB (``alg-linucb``; Li, Chu, Langford & Schapire 2010, with a ridge λ).
+
+    Each arm a has a ridge regression of its own (``thm-ridge``). It shows the arm with the largest
+    θ̂ₐᵀx + α √(xᵀAₐ⁻¹x), which is the largest value of θᵀx over an ellipsoid around θ̂ₐ
+    (``lem-ucb-ellipsoid``), with ties broken at random. ``linear_memory.RidgeMemory`` says how the
+    inverses follow each update, and why their rounding errors do not pile up.
+
+    Parameters
+    ----------
+    n_arms, n_features : int
+        Numbers K of arms and d of features.
+    alpha : float
+        Width α of the confidence interval, at least 0, in units of the reward; 0 is greedy.
+    ridge : float
+        Penalty λ, at least 1e-12, in squared units of the features.
+    n_worlds : int, optional
+        Number S of independent worlds played at once; ``None`` for one world without the axis.
+    rng : numpy.random.Generator, optional
+        Source of the policy's own draws.
+    **forgetting :
+        What the memory of a relative takes in addition: ``gamma`` or ``window``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``select``, ``ucb`` and ``update`` if an argument
+        has a wrong shape, is not finite or names no arm. The state is then unchanged.
+    """
+
+    learns = True
+    longest = 1e100  # beyond it a product of sums could overflow
+    remembers: type[LinearMemory] = RidgeMemory  # what is kept of the past
+    disjoint = True  # one model for each arm; False: one for all arms
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        **forgetting: float,
+    ) -> None:
+        super().__init__(n_arms, n_worlds, rng)
+        self.alpha = checks.number("alpha", alpha, 0.0)
+        self.n_features = checks.integer("n_features", n_features, 1)
+        n_models = self.n_arms if self.disjoint else 1
+        self.memory = self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The estimates θ̂ₐ (K, d)."""
+        return self.memory.theta
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """The matrices Aₐ⁻¹ (K, d, d)."""
+        return self.memory.A_inv
+
+    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.memory.estimates(contexts)
+
+    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
+        models = arms if self.disjoint else np.zeros_like(arms)
+        self.memory.add(models, context, rewards)
+
+
+class DiscountedLinUCB(LinUCB):
+    """LinUCB that forgets gradually: D-LinUCB of Russac, Vernade & Cappé 2019, disjoint.
+
+    A round that is n rounds old counts γⁿ, whichever arm it taught, so an arm that is not shown
+    becomes uncertain again. Score θ̂ₐᵀx + α √(xᵀVₐ⁻¹ṼₐVₐ⁻¹x); ``A_inv`` is Vₐ⁻¹.
+
+    Parameters
+    ----------
+    gamma : float
+        Discount γ of a round, in [1e-6, 1], by default 0.999; about 1/(1-γ) rounds count.
+        With 1 it is LinUCB.
+    **others :
+        As for ``LinUCB``.
+    """
+
+    remembers = DiscountedMemory
+
+
+class SlidingWindowLinUCB(LinUCB):
+    """LinUCB that forgets abruptly: SW-LinUCB of Cheung, Simchi-Levi & Zhu 2019, disjoint.
+
+    Only the last ``window`` rounds count, whichever arm they taught; an arm that was not shown in
+    them is as unknown as at the start.
+
+    Parameters
+    ----------
+    window : int
+        Number of rounds that count, at least 1, by default 1000.
+    **others :
+        As for ``LinUCB``.
+    """
+
+    remembers = WindowMemory
+
+
+class SharedLinUCB(LinUCB):
+    """LinUCB with one θ for all arms, whose rows (K, d) must tell the arms apart.
+
+    What one arm teaches holds for all. Takes the parameters of ``LinUCB``; ``theta`` is (d,) and
+    ``A_inv`` is (d, d).
+    """
+
+    disjoint = False
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The estimate θ̂ (d,)."""
+        return self.memory.theta[..., 0, :]
+
+    @property
+    def A_inv(self) -> np.ndarray:
+        """The matrix A⁻¹ (d, d)."""
+        return self.memory.A_inv[..., 0, :, :]
+
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = super()._checked(contexts)
+        if contexts.shape[:-1] == self._worlds:
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected a row for each arm")
+        return contexts
+
+
+class LinearThompson(ThompsonSampling, LinUCB):
+    """Linear Thompson sampling, disjoint: believes a draw from the posterior and is greedy on it.
+
+    A draw is θ̃ₐ ~ N(θ̂ₐ, α²Aₐ⁻¹) (``prop-ridge-bayes``; Agrawal & Goyal 2013), and the arm with
+    the largest θ̃ₐᵀx is shown. Takes the parameters of ``LinUCB``, whose ``ucb`` it keeps.
+
+    Notes
+    -----
+    Only θ̃ₐᵀx matters, and it is N(θ̂ₐᵀx, α² xᵀAₐ⁻¹x). The posteriors of the arms are independent, so
+    K independent normal numbers have exactly the joint distribution that K drawn vectors give,
+    and no matrix is factored. With one θ for all arms this would be false.
+    """

@@ -1,0 +1,245 @@
+"""What NeuralUCB remembers of the gradients played: Z = λI + c Σ g gᵀ, whole or its diagonal.
+
+A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? It is asked in factors
+(``factors.Factors``), so only a form that needs gradients makes them. The primal forms are here:
+the whole inverse, and the diagonal alone. ``dual_memory`` works with the rounds played instead.
+
+Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a leading axis of S.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from recsys import checks
+from recsys.gradients.backprop import Factors
+from recsys.gradients.mlp import take_apart
+from recsys.gradients.rows import all_finite, chunks, n_rows_within
+
+TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
+
+
+class GradientMemory:
+    """Base: the contract of all forms.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        The network whose gradients come, as ``mlp.take_apart`` takes it apart. It says the shapes,
+        the number of worlds and the device; its parameters are not kept.
+    ridge : float
+        The penalty λ, at least 1e-12, in squared units of √c g.
+    scale : float
+        The factor c of the gradients' products; NeuralUCB has 1/m.
+    layers : slice
+        Whose parameters count: all layers, or ``slice(-1, None)`` for the last one alone.
+    dtype : torch.dtype
+        Of the memory and of the bonus; factors are converted. The dual forms subtract numbers that
+        are nearly equal where few directions are left to explore: in single precision that may
+        leave no digit at all.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``bonus`` and ``add`` if factors do not fit or are
+        not finite. The memory is then unchanged.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        ridge: float = 1.0,
+        scale: float = 1.0,
+        layers: slice = slice(None),
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        mlp = take_apart(model)
+        self.shapes, self.worlds, self.layers = mlp.shapes[layers], mlp.worlds, layers
+        if not self.shapes:
+            raise ValueError(f"layers: got {layers}, expected at least one of {len(mlp.shapes)}")
+        self.ridge = checks.number("ridge", ridge, 1e-12)
+        self.scale = checks.number("scale", scale, 1e-12)
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype: got {dtype}, expected torch.float32 or torch.float64")
+        self.dtype, self.device = dtype, mlp.weights[0].device
+        self.rounds = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Make the state of no rounds."""
+        raise NotImplementedError
+
+    @property
+    def n_parameters(self) -> int:
+        """The number p of parameters that count."""
+        return sum(h * (w + biased) for w, h, biased in self.shapes)
+
+    def bonus(self, factors: Factors) -> torch.Tensor:
+        """Return c g·Z⁻¹·g (..., K), the squared width of every arm; the memory stays as it is.
+
+        Arms go through in chunks whose temporary arrays take at most ``TEMPORARIES`` bytes.
+        """
+        factors = self._checked(factors)
+        size = n_rows_within(TEMPORARIES, self._numbers_per_arm() * self.dtype.itemsize)
+        n = factors.scores.shape[-1]
+        if n <= size:
+            squared = self._bonus(factors)
+        else:
+            squared = torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)
+        if not all_finite(squared):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        return squared
+
+    def add(self, factors: Factors) -> None:
+        """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
+        factors = self._checked(factors)
+        self._add(factors)
+        self.rounds += factors.scores.shape[-1]
+
+    def _squares(self, factors: Factors) -> torch.Tensor:
+        """Return ‖g‖² (..., n) of rounds, refusing what is not finite."""
+        squares = factors.squared_norms()
+        if not all_finite(squares):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        return squares
+
+    def state(self) -> list[torch.Tensor]:
+        """Return everything that ``add`` has changed but the number of rounds."""
+        raise NotImplementedError
+
+    def restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        """Take over the state of another memory of the same form and settings."""
+        self._restore([tensor.to(self.device, self.dtype) for tensor in state], rounds)
+        self.rounds = rounds
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        raise NotImplementedError
+
+    def _checked(self, factors: Factors) -> Factors:
+        """Return the factors of the layers that count, in the memory's dtype."""
+        if self.layers != slice(None):
+            factors = factors.part(self.layers)
+        if factors.shapes != self.shapes or factors.scores.shape[:-1] != self.worlds:
+            found = f"layers {factors.shapes} and scores {tuple(factors.scores.shape)}"
+            raise ValueError(f"factors: got {found}, expected {self.shapes} and {self.worlds} rows")
+        if factors.scores.dtype == self.dtype:
+            return factors
+        return factors.map(lambda tensor: tensor.to(self.dtype))
+
+    def _numbers_per_arm(self) -> int:
+        """Return how many temporary numbers an arm takes in ``_bonus``."""
+        raise NotImplementedError
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _add(self, factors: Factors) -> None:
+        """Add rounds, one after the other, refusing what is not finite before any change."""
+        raise NotImplementedError
+
+
+class FullMemory(GradientMemory):
+    """Keeps Z⁻¹, p×p, and follows each round by the Sherman–Morrison formula: exact, O(p²).
+
+    Attributes
+    ----------
+    Z_inv : Tensor (..., p, p)
+    """
+
+    def _start(self) -> None:
+        p = self.n_parameters
+        self.Z_inv = torch.zeros((*self.worlds, p, p), dtype=self.dtype, device=self.device)
+        self.Z_inv.diagonal(dim1=-2, dim2=-1).fill_(1.0 / self.ridge)
+
+    def refill(self, factors: Factors) -> None:
+        """Forget all rounds and start again from the gradients of these."""
+        factors = self._checked(factors)
+        g = factors.gradients()  # (..., n, p)
+        Z = self.scale * (g.mT @ g)
+        Z.diagonal(dim1=-2, dim2=-1).add_(self.ridge)
+        self.Z_inv = torch.cholesky_inverse(torch.linalg.cholesky(Z))
+        self.rounds = factors.scores.shape[-1]
+
+    def state(self) -> list[torch.Tensor]:
+        """Return Z⁻¹ alone."""
+        return [self.Z_inv]
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        self.Z_inv.copy_(*state)
+
+    def _numbers_per_arm(self) -> int:
+        return 2 * self.n_parameters
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        g = factors.gradients()  # (..., K, p)
+        return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
+
+    def _add(self, factors: Factors) -> None:
+        for k in range(self._squares(factors).shape[-1]):
+            g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
+            direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
+            growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
+            direction = direction / growth.sqrt()[..., None]
+            if self.worlds:
+                self.Z_inv.baddbmm_(direction.mT, direction, alpha=-1.0)
+            else:
+                self.Z_inv.addr_(direction[0], direction[0], alpha=-1.0)
+
+
+class DiagonalMemory(GradientMemory):
+    """Keeps the diagonal of Z alone: an approximation in O(p) that needs no gradient at all.
+
+    The bonus of all arms is one matrix product a layer, (Δ²) D ∘ (A²) summed along each row, where
+    D holds the inverse diagonal in the shape of the layer's weights (``prop-diagonal-bonus``).
+    """
+
+    def _start(self) -> None:
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
+        self._z = [  # (..., h_l, h_{l-1} + 1): the last column is the bias
+            like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
+        ]
+        self._inverse = [self.scale / z for z in self._z]
+
+    @property
+    def diagonal(self) -> torch.Tensor:
+        """The diagonal of Z (..., p), in the order of ``model.parameters()``."""
+        parts = []
+        for z, (w, _, _) in zip(self._z, self.shapes, strict=True):
+            parts += [z[..., :w].flatten(-2), z[..., w:].flatten(-2)]
+        return torch.cat(parts, dim=-1)
+
+    def state(self) -> list[torch.Tensor]:
+        """Return the diagonal of Z, layer by layer."""
+        return self._z
+
+    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
+        for n, (z, value) in enumerate(zip(self._z, state, strict=True)):
+            z.copy_(value)
+            self._inverse[n] = self.scale / z
+
+    def _numbers_per_arm(self) -> int:
+        return sum(2 * w + h for w, h, _ in self.shapes)
+
+    def _bonus(self, factors: Factors) -> torch.Tensor:
+        total = None
+        for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
+            term = torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+            total = term if total is None else total.add_(term)
+        return total
+
+    def _add(self, factors: Factors) -> None:
+        more = [
+            (self.scale * delta.square()).mT @ _squares(a, biased)
+            for a, delta, biased in factors.layers()
+        ]
+        if not all_finite(sum(increment.sum() for increment in more)):
+            raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        for n, increment in enumerate(more):
+            self._z[n] += increment
+            torch.reciprocal(self._z[n], out=self._inverse[n]).mul_(self.scale)
+
+
+def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:
+    """Return the squared activations (..., K, h_{l-1} + 1), with a 1 for a bias behind them."""
+    return torch.constant_pad_nd(a.square(), (0, 1), 1.0) if biased else a.square()

@@ -1,0 +1,263 @@
+"""NeuralUCB: one network for all arms, and optimism in the space of its gradients.
+
+A row of user and product features goes in, one score comes out (``score_network``). How sure the
+score is follows from the gradients of the rounds played (``gradient_memory``, ``dual_memory``), and
+the network is trained again on all rounds (``replay``). Whatever the paper leaves or public code
+does differently is a named option. The greedy policy on the same network is
+``NeuralUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is ε-greedy.
+
+Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, with any K. With
+``n_worlds=S`` every shape gets a leading axis of S.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from recsys import checks
+from recsys.gradients.backprop import Factors, backpropagate
+from recsys.gradients.mlp import take_apart
+from recsys.gradients.rows import chunks
+from recsys.neural.dual_memory import KernelMemory
+from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.neural.network import hidden_widths, score_network
+from recsys.neural.persistence import PersistentPolicy
+from recsys.neural.pruning import contenders
+from recsys.neural.training import Replay, Schedule
+from recsys.policies.base import argmax_random_ties
+
+COVARIANCES: dict[str, type[GradientMemory]] = {
+    "kernel": KernelMemory,
+    "full": FullMemory,
+    "diagonal": DiagonalMemory,
+}
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+LONGEST = {"float64": 1e50, "float32": 1e9}  # beyond it a product of sums could overflow
+ARMS = 1_024  # rows that go through the network together
+
+
+class NeuralUCB(PersistentPolicy):
+    """NeuralUCB (``alg-neuralucb``; Zhou, Li & Gu 2020).
+
+    It shows the arm with the largest f(x; θ) + α √(g·Z⁻¹·g / m), g the gradient of f(x; θ) by θ,
+    with ties broken at random. After a round, Z grows by g gᵀ/m of the row played, with the
+    gradient at the parameters that chose it; then the network is trained on all rounds. Gradients
+    of earlier rounds stay in Z as they were.
+
+    Parameters
+    ----------
+    n_features : int
+        Number d of features of a row.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    alpha : float
+        Width α of the interval (the paper's γ, here constant), at least 0, in units of the reward.
+        With 0 the policy is greedy and keeps no gradients.
+    ridge : float
+        λ in Z₀ = λI and in the objective, at least 1e-12.
+    covariance : {"kernel", "full", "diagonal"}
+        How Z is kept: exactly, as the rounds played (``dual_memory.KernelMemory``) or as a p×p
+        inverse, which is faster once far more than p rounds are played; or its diagonal alone, as
+        the paper's experiments and most public code have it.
+    seed : int
+        Of the network's initial parameters (world s: ``seed + s``) and, without ``rng``, of ties.
+    n_arms : int, optional
+        Number K of arms; ``None`` takes any number, and another one in every round.
+    n_worlds : int, optional
+        Number S of independent worlds played at once; ``None`` for one world without the axis.
+    rng : numpy.random.Generator, optional
+        Source of the policy's own draws.
+    schedule : Schedule, optional
+        When and how the network is trained.
+    init, bias, output_scale, unit_rows :
+        As in ``score_network``.
+    gradient_scale : {"1/m", "one"}
+        What gradients' products are multiplied by, in Z and in the width.
+    dtype : {"float64", "float32"}
+        Of the network, and of a diagonal Z, which only adds positive numbers; an exact one is kept
+        in double precision.
+    device : str
+        Where everything is computed, such as "cuda".
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range; from ``select``, ``ucb`` and ``update`` if an argument
+        has a wrong shape or is not finite, and the state is then unchanged. From ``update`` also
+        if the training diverges: the round is then kept, and the network as it was before.
+    """
+
+    learns = True
+    layers = slice(None)  # whose parameters count in Z
+    prunes = True  # whether the best arm is that with the largest mean + alpha * width
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden: tuple[int, ...] = (64,),
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        covariance: str = "kernel",
+        seed: int = 0,
+        n_arms: int | None = None,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        schedule: Schedule | None = None,
+        init: str = "paper",
+        bias: bool = False,
+        output_scale: str = "sqrt_m",
+        unit_rows: bool = True,
+        gradient_scale: str = "1/m",
+        dtype: str = "float64",
+        device: str = "cpu",
+    ) -> None:
+        seed = checks.integer("seed", seed, 0)
+        rng = np.random.default_rng(seed) if rng is None else rng
+        super().__init__(1 if n_arms is None else n_arms, n_worlds, rng)
+        self.n_arms = n_arms
+        self._each = (*self._worlds, n_arms)  # None: any number
+        self.n_features = checks.integer("n_features", n_features, 1)
+        self.alpha = checks.number("alpha", alpha, 0.0)
+        self.ridge = checks.number("ridge", ridge, 1e-12)
+        self.schedule = Schedule() if schedule is None else schedule
+        self.longest = LONGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
+        checks.one_of("covariance", covariance, tuple(COVARIANCES))
+        checks.one_of("gradient_scale", gradient_scale, ("1/m", "one"))
+        widths = hidden_widths(hidden)
+        network = {
+            "n_features": self.n_features,
+            "hidden": widths,
+            "init": init,
+            "bias": bool(bias),
+            "output_scale": output_scale,
+            "unit_rows": bool(unit_rows),
+            "seed": seed,
+            "n_worlds": n_worlds,
+        }
+        self.model = score_network(**network, dtype=DTYPES[dtype]).to(device)
+        self.model.requires_grad_(False)  # gradients are taken by hand
+        self._mlp = take_apart(self.model)
+        self.settings = network | {
+            "alpha": self.alpha,
+            "ridge": self.ridge,
+            "covariance": covariance,
+            "n_arms": n_arms,
+            "gradient_scale": gradient_scale,
+            "dtype": dtype,
+            "device": device,
+        }
+        self.scale = 1.0 / widths[-1] if gradient_scale == "1/m" else 1.0
+        self.memory = self._new_memory() if self.alpha > 0 else None
+        self.replay = Replay(self.model, self.ridge, self.schedule)
+        self.rounds = 0
+
+    def _new_memory(self) -> GradientMemory:
+        form = COVARIANCES[self.settings["covariance"]]
+        exact = self.settings["covariance"] != "diagonal"
+        dtype = torch.float64 if exact else DTYPES[self.settings["dtype"]]
+        return form(self.model, self.ridge, self.scale, self.layers, dtype)
+
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the available arm with the largest bound: an ``int``, or an array of them.
+
+        Among very many arms those that cannot win are not scored (``pruning``).
+        """
+        few = np.ndim(contexts) != 2 or len(contexts) <= ARMS
+        if few or self.memory is None or self.n_worlds is not None or not self.prunes:
+            return super().select(contexts, available)
+        contexts = self._checked(contexts)
+        offered = np.flatnonzero(self._mask(contexts, available))
+        rows = contexts if len(offered) == len(contexts) else contexts[offered]
+        left = contenders(self._factors, self.memory, self.alpha, rows)
+        scores = np.full(len(contexts), -np.inf)
+        scores[offered[left]] = self.scores(rows[left])
+        return int(argmax_random_ties(scores, self.rng))
+
+    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.n_worlds is None and contexts.ndim == 2 and len(contexts) <= ARMS:
+            mean, squared = self._chunk(contexts)
+            return mean.astype(float), np.sqrt(squared.astype(float))
+        worlds = self.n_worlds is not None
+        rows = np.moveaxis(contexts, -3, 0) if worlds else contexts  # worlds first
+        flat = rows.reshape(*rows.shape[:worlds], -1, self.n_features)  # (..., n, d)
+        mean, squared = np.empty((2, *flat.shape[:-1]))
+        for part in chunks(flat.shape[-2], ARMS):
+            mean[..., part], squared[..., part] = self._chunk(flat[..., part, :])
+        both = (values.reshape(rows.shape[:-1]) for values in (mean, np.sqrt(squared)))
+        return tuple(np.moveaxis(v, 0, -2) if worlds else v for v in both)
+
+    def _factors(self, rows: np.ndarray) -> Factors:
+        """Return the factors of rows (..., n, d) that are already checked."""
+        like = self._mlp.weights[0]
+        rows = np.ascontiguousarray(rows)  # torch takes no rows that run backwards
+        with torch.no_grad():  # the model is public: its parameters may be tracked again
+            return backpropagate(
+                self._mlp, torch.tensor(rows, dtype=like.dtype, device=like.device)
+            )
+
+    def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
+        found = self._factors(rows)
+        mean = found.scores.cpu().numpy()
+        squared = 0.0 * mean if self.memory is None else self.memory.bonus(found).cpu().numpy()
+        return mean, squared
+
+    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
+        row, plan = context[..., None, :], self.schedule
+        found = self._factors(row)
+        before = plan.gradient_at == "before"
+        if before:
+            self._remember(found)
+        self.rounds += 1
+        due = plan.due(self.rounds)
+        if due or plan.replay == "all":
+            reward = torch.as_tensor(rewards[..., None], dtype=found.scores.dtype)
+            self.replay.add(found.activations[0], reward.to(found.scores.device))
+        try:
+            if due:
+                self.replay.train(self.model)
+        finally:
+            if not before:
+                self._remember(self._factors(row))
+
+    def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
+        """Learn at once from rounds that somebody else chose, such as a shop's log.
+
+        The network is trained for ``steps`` steps on these rounds and all before them; then their
+        gradients, at the parameters that were found, enter Z. ``contexts`` are the rows (..., n, d)
+        that were shown, ``rewards`` are (..., n). Errors are those of ``update``.
+        """
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        n = contexts.shape[-2] if contexts.ndim > 1 else 0
+        expected = (*self._worlds, n, self.n_features)
+        if n < 1 or contexts.shape != expected:
+            expected = (*self._worlds, "n", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
+        steps = checks.integer("steps", steps, 1)
+        parts = [contexts[..., part, :] for part in chunks(n, ARMS)]
+        inputs = torch.cat([self._factors(rows).activations[0] for rows in parts], dim=-2)
+        self.replay.add(inputs, torch.as_tensor(rewards, dtype=inputs.dtype, device=inputs.device))
+        self.rounds += n
+        try:
+            self.replay.train(self.model, steps)
+        finally:
+            for rows in parts:
+                self._remember(self._factors(rows))
+
+    def _remember(self, found: Factors) -> None:
+        """Add the gradient of the row played to Z."""
+        if self.memory is not None:
+            self.memory.add(found)
+
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        wanted = (*self._each, self.n_features)
+        shape = contexts.shape[-len(wanted) :]
+        fits = len(shape) == len(wanted) and shape[-2] > 0
+        if not fits or any(n not in (None, m) for n, m in zip(wanted, shape, strict=True)):
+            expected = (*self._worlds, self.n_arms or "K", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        return contexts

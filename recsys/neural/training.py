@@ -1,0 +1,220 @@
+"""How NeuralUCB's network is trained: gradient descent on all rounds so far.
+
+The objective is that of the paper (Zhou, Li & Gu 2020, Algorithm 2),
+
+    Σ_i (f(x_i; θ) - r_i)² / 2 + mλ ‖θ - θ₀‖² / 2
+
+over the rounds i played. In a small network the time of a step is the time of its calls, so the
+gradient is taken by the same hand-written sweep as the per-arm gradients, with the residuals in
+the place of ones: the gradient of layer l is Σ_i (f - r)_i δ_l a_{l-1}ᵀ, one matrix product.
+
+Shapes: n rounds, d features. S stacked networks add a leading axis of S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from recsys import checks
+from recsys.gradients.backprop import backpropagate
+from recsys.gradients.mlp import Mlp, take_apart
+from recsys.gradients.rows import all_finite
+from recsys.neural.growing import GrowingRows
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the network is trained, and how.
+
+    The defaults are the paper's algorithm: from θ₀, on all rounds, after every round. A step costs
+    what its rounds cost, so long runs need ``every``, ``batch_size`` or both.
+    """
+
+    steps: int = 100  # J, of a training
+    every: int = 1  # rounds from one training to the next
+    first: int = 1  # round of the first training
+    learning_rate: float = 1.0  # see step
+    step: str = "theory"  # η = learning_rate / (mλ + mLn), the order of the theorem; or "constant"
+    batch_size: int | None = None  # rounds of a step, drawn uniformly; None: all
+    restart: bool = True  # each training from θ₀; False: from where the last one ended
+    towards: str = "initial"  # the penalty pulls to θ₀; or "zero": weight decay
+    loss: str = "sum"  # over the rounds; or "mean", which makes the penalty n times as strong
+    replay: str = "all"  # rounds that are kept; or "trained": only those that end in a training
+    gradient_at: str = "before"  # gradient that enters Z: before the training, or "after"
+    optimiser: str = "gd"  # or "adam", which always has a constant step
+    seed: int = 0  # of the batches, the same in every world
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "every", "first"):
+            checks.integer(name, getattr(self, name), 1)
+        checks.number("learning_rate", self.learning_rate, 1e-9, 1e3)
+        if self.batch_size is not None:
+            checks.integer("batch_size", self.batch_size, 1)
+        if not isinstance(self.restart, bool):
+            raise ValueError(f"restart: got {self.restart!r}, expected True or False")
+        checks.one_of("step", self.step, ("theory", "constant"))
+        checks.one_of("towards", self.towards, ("initial", "zero"))
+        checks.one_of("loss", self.loss, ("sum", "mean"))
+        checks.one_of("replay", self.replay, ("all", "trained"))
+        checks.one_of("gradient_at", self.gradient_at, ("before", "after"))
+        checks.one_of("optimiser", self.optimiser, ("gd", "adam"))
+        checks.integer("seed", self.seed, 0)
+
+    def due(self, rounds: int) -> bool:
+        """Return whether the network is trained after that many rounds."""
+        return rounds >= self.first and (rounds - self.first) % self.every == 0
+
+
+def objective_gradient(
+    mlp: Mlp,
+    rows: torch.Tensor,
+    rewards: torch.Tensor,
+    centre: list[torch.Tensor] | None,
+    weight: float,
+    pull: float,
+) -> list[torch.Tensor]:
+    """Return the gradient of weight Σ (f - r)²/2 + pull ‖θ - centre‖²/2, parameter by parameter.
+
+    Rows are (..., n, h_0), already mapped; rewards (..., n). ``None`` is a centre of zeros.
+    """
+    found = backpropagate(mlp, rows, lambda scores: weight * (scores - rewards))
+    gradients = []
+    for weight_l, bias_l, (a, delta, _) in zip(
+        mlp.weights, mlp.biases, found.layers(), strict=True
+    ):
+        own = [(weight_l, delta.mT @ a)]
+        own += [] if bias_l is None else [(bias_l, delta.sum(dim=-2))]
+        for value, gradient in own:
+            away = value if centre is None else value - centre[len(gradients)]
+            gradients.append(gradient.add_(away, alpha=pull))
+    return gradients
+
+
+class Replay:
+    """Every round so far, and the training on them.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        The network f(x; θ₀), as ``mlp.take_apart`` takes it apart; its parameters now are θ₀.
+    ridge : float
+        λ of the objective. It is multiplied by the square of the network's output factor, which
+        is m in the paper.
+    schedule : Schedule
+    """
+
+    def __init__(self, model: nn.Module, ridge: float, schedule: Schedule) -> None:
+        mlp = take_apart(model)
+        like, (width, _, _) = mlp.weights[0], mlp.shapes[0]
+        where = (like.dtype, like.device)
+        self.ridge, self.schedule = ridge, schedule
+        self.initial = [value.detach().clone() for value in model.parameters()]  # θ₀
+        self.rows = GrowingRows(mlp.worlds, width, *where)  # as the first layer sees them
+        self.rewards = GrowingRows(mlp.worlds, 1, *where)
+        self.batches = np.random.default_rng(schedule.seed)
+        # Adam's moments of all parameters in one row each, and views in the parameters' shapes.
+        self._means, self._squares = like.new_zeros((2, sum(v.numel() for v in self.initial)))
+        self.moments = [
+            moment
+            for pair in zip(self._views(self._means), self._views(self._squares), strict=True)
+            for moment in pair
+        ]
+        self.steps = 0  # since the moments were zero
+
+    @property
+    def n(self) -> int:
+        """Number of rounds that are kept."""
+        return self.rows.n
+
+    def add(self, rows: torch.Tensor, rewards: torch.Tensor) -> None:
+        """Keep rows (..., m, h_0) as the first layer sees them, and their rewards (..., m)."""
+        self.rows.append(rows)
+        self.rewards.append(rewards[..., None])
+
+    def state(self) -> dict[str, list[torch.Tensor]]:
+        """Return the tensors that there are; θ₀ is among them."""
+        kept = [self.rows.rows, self.rewards.rows]
+        return {"initial": self.initial, "rounds": kept, "moments": self.moments}
+
+    def restore(
+        self, state: dict[str, list[torch.Tensor]], batches: np.random.Generator, steps: int
+    ) -> None:
+        """Take over the state of another replay of the same network and schedule."""
+        for name, own in (("initial", self.initial), ("moments", self.moments)):
+            for value, saved in zip(own, state[name], strict=True):
+                value.copy_(saved)
+        rows, rewards = state["rounds"]
+        where = self.initial[0].device
+        self.add(rows.to(where), rewards[..., 0].to(where))
+        self.batches, self.steps = batches, steps
+
+    def train(self, model: nn.Module, steps: int | None = None) -> None:
+        """Train the network in place, as the schedule says; ``steps`` overrides its number.
+
+        Raises
+        ------
+        ValueError
+            If the training diverges; the network keeps the parameters that it had.
+        """
+        mlp, plan, n = replace(take_apart(model), inputs=()), self.schedule, self.n
+        factor = mlp.scale**2  # m
+        weight = 1.0 if plan.loss == "sum" else 1.0 / n
+        pull = factor * self.ridge
+        rate = plan.learning_rate
+        if plan.step == "theory" and plan.optimiser == "gd":
+            rate /= pull + factor * len(mlp.weights) * n * weight
+        values = [value.detach() for value in model.parameters()]  # share their memory
+        before = [value.clone() for value in values]
+        centre = self.initial if plan.towards == "initial" else None
+        with torch.no_grad():
+            if plan.restart:
+                self._start_again(values)
+            for _ in range(plan.steps if steps is None else steps):
+                rows, rewards, share = self._batch()
+                gradients = objective_gradient(mlp, rows, rewards, centre, weight / share, pull)
+                if plan.optimiser == "adam":
+                    gradients = self._scaled(gradients)
+                for value, gradient in zip(values, gradients, strict=True):
+                    value.add_(gradient, alpha=-rate)
+            if not all(all_finite(value) for value in values):
+                for value, old in zip(values, before, strict=True):
+                    value.copy_(old)
+                raise ValueError(
+                    f"schedule: training diverged with learning_rate {plan.learning_rate}, "
+                    "expected a smaller one"
+                )
+
+    def _start_again(self, values: list[torch.Tensor]) -> None:
+        for value, start in zip(values, self.initial, strict=True):
+            value.copy_(start)
+        for moment in self.moments:
+            moment.zero_()
+        self.steps = 0
+
+    def _batch(self) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Return rows, rewards and which share of all rounds they are."""
+        rows, rewards = self.rows.rows, self.rewards.rows[..., 0]
+        size = self.schedule.batch_size
+        if size is None or size >= self.n:
+            return rows, rewards, 1.0
+        which = torch.from_numpy(self.batches.integers(0, self.n, size)).to(rows.device)
+        return rows[..., which, :], rewards[..., which], size / self.n
+
+    def _scaled(self, gradients: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the directions in which Adam moves (Kingma & Ba 2015, Algorithm 1)."""
+        self.steps += 1
+        correction = (1 - 0.9**self.steps, 1 - 0.999**self.steps)
+        gradient = torch.cat([value.flatten() for value in gradients])
+        mean = self._means.mul_(0.9).add_(gradient, alpha=0.1)
+        square = self._squares.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        scale = (square / correction[1]).sqrt_().add_(1e-8)
+        return self._views((mean / correction[0]).div_(scale))
+
+    def _views(self, row: torch.Tensor) -> list[torch.Tensor]:
+        """Return the parts of a row (p,) in the shapes of the parameters."""
+        parts = row.split([value.numel() for value in self.initial])
+        return [part.view_as(value) for part, value in zip(parts, self.initial, strict=True)]

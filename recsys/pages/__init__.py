@@ -1,0 +1,29 @@
+"""What the pages of the book need: figures, live source, numbers for the prose."""
+
+from recsys.pages.figures import (
+    COLOURS,
+    DASHES,
+    TALL,
+    WIDE,
+    dots,
+    label_end,
+    line,
+    mark_round,
+    use_book_style,
+)
+from recsys.pages.literate import glue_estimates, glue_numbers, show_source
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "TALL",
+    "WIDE",
+    "dots",
+    "glue_estimates",
+    "glue_numbers",
+    "label_end",
+    "line",
+    "mark_round",
+    "show_source",
+    "use_book_style",
+]

@@ -1,0 +1,15 @@
+"""The two verbs of every policy, the simple policies, and the ways to explore."""
+
+from recsys.policies.base import Policy, ScoringPolicy, argmax_random_ties
+from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
+
+__all__ = [
+    "EpsilonGreedy",
+    "MostPopular",
+    "Oracle",
+    "Policy",
+    "RandomPolicy",
+    "ScoringPolicy",
+    "argmax_random_ties",
+]

@@ -1,0 +1,139 @@
+"""The two verbs of every policy, ``select`` and ``update``, and the simple policies.
+
+Shapes: K arms, d features. One world has no leading axis; with ``n_worlds=S`` contexts are
+(S, K, d), or (S, d) where all arms share a row, and arms and rewards are (S,). Rows per arm may
+carry any leading axes for a policy that does not learn: many visits are then served in one call.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from recsys import checks
+
+UNBOUNDED = 2**63 - 1  # arms of a policy that takes any number of rows: its n_arms is None
+
+
+class Policy(Protocol):
+    """What an experiment asks of a policy."""
+
+    learns: bool  # False: update changes nothing, so visits may be served in bulk
+
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the arm to show for each context."""
+
+    def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
+        """Learn from the reward of the arm that was shown."""
+
+
+def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the index of the largest score along the last axis, ties broken at random."""
+    best = scores.argmax(axis=-1)
+    if scores.ndim == 1 and best + scores[::-1].argmax() == len(scores) - 1:
+        return best  # the first of the largest is the last of them
+    top = scores[best] if scores.ndim == 1 else scores.max(axis=-1, keepdims=True)
+    tied = scores == top
+    if np.count_nonzero(tied) == best.size:  # one winner in every row
+        return best
+    lottery = rng.random(scores.shape) + 1.0  # positive, so a tied arm always beats the rest
+    return np.where(tied, lottery, 0.0).argmax(axis=-1)
+
+
+class ScoringPolicy:
+    """A policy that shows the arm with the best score; ties are broken at random.
+
+    Parameters
+    ----------
+    n_arms : int
+        Number of arms K.
+    n_worlds : int, optional
+        Number of independent worlds played at once; ``None`` for one world without the axis.
+    rng : numpy.random.Generator, optional
+        Source of the policy's own draws.
+    """
+
+    learns = False
+    n_features: int | None = None  # None: rows may have any length
+    longest = np.inf  # bound for the norm of contexts and rewards
+
+    def __init__(
+        self, n_arms: int, n_worlds: int | None = None, rng: np.random.Generator | None = None
+    ) -> None:
+        self.n_arms = checks.integer("n_arms", n_arms, 1)
+        self.n_worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
+        self.rng = np.random.default_rng(0) if rng is None else rng
+        self._worlds = () if self.n_worlds is None else (self.n_worlds,)  # shape of a choice
+        self._each = (*self._worlds, self.n_arms)  # shape of the scores for one choice
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the scores (..., K) of the arms; higher is shown."""
+        raise NotImplementedError
+
+    def _shape(self, contexts: np.ndarray) -> tuple[int, ...]:
+        """Return the shape (..., K) of the scores."""
+        lead = contexts.shape[:-1]
+        return self._each if lead == self._worlds else lead  # all arms share a row, or a row each
+
+    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        fits = contexts.ndim > 0 and self._shape(contexts)[-len(self._each) :] == self._each
+        if not fits or self.n_features not in (None, contexts.shape[-1]):
+            d = self.n_features or "d"
+            expected = f"{(*self._each, d)} or {(*self._worlds, d)}"
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        return contexts
+
+    def _mask(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
+        """Return the mask of arms on offer (..., K), checked."""
+        shape = self._shape(contexts)
+        mask = np.ones(shape, dtype=bool) if available is None else np.asarray(available)
+        if mask.dtype != bool or mask.shape[-1:] != shape[-1:] or not mask.any(axis=-1).all():
+            raise ValueError(
+                f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
+                f"of shape (..., {shape[-1]}) with at least one arm on offer"
+            )
+        if mask.shape == shape:
+            return mask
+        try:
+            return np.broadcast_to(mask, shape)
+        except ValueError as error:
+            raise ValueError(
+                f"available: got shape {mask.shape}, expected one that broadcasts to {shape}"
+            ) from error
+
+    def _offered(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
+        """Return the scores (..., K), -inf for an arm that is not on offer."""
+        if available is not None:
+            mask = self._mask(contexts, available)
+            return np.where(mask, self.scores(contexts), -np.inf)
+        scores, shape = self.scores(contexts), self._shape(contexts)
+        return scores if scores.shape == shape else np.broadcast_to(scores, shape)
+
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the best available arm of each context: an ``int``, or an array of them."""
+        offered = self._offered(self._checked(contexts), available)
+        arms = argmax_random_ties(offered, self.rng)
+        return int(arms) if offered.ndim == 1 else arms
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) with which ``select`` chooses each arm."""
+        offered = self._offered(self._checked(contexts), available)
+        best = offered == offered.max(axis=-1, keepdims=True)
+        return best / best.sum(axis=-1, keepdims=True)
+
+    def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
+        """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""
+        arms = checks.ids("arm", arm, self.n_arms or UNBOUNDED)
+        if arms.shape != self._worlds:
+            raise ValueError(f"arm: got shape {arms.shape}, expected {self._worlds}")
+        rewards = checks.finite("reward", reward, self._worlds, self.longest)
+        row = (*self._worlds, self.n_features)
+        context = checks.finite("context", context, row, self.longest)
+        if self.learns:
+            self._learn(arms, context, rewards)
+
+    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
+        pass

@@ -1,0 +1,118 @@
+"""Three ways to explore: a coin (ε-greedy), optimism (UCB), and a draw from what is believed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from recsys import checks
+from recsys.policies.base import ScoringPolicy, argmax_random_ties
+
+
+class EpsilonGreedy:
+    """Wraps a policy: with probability ``epsilon`` an available arm drawn uniformly instead.
+
+    Parameters
+    ----------
+    policy : ScoringPolicy
+        The greedy part, which also does the learning.
+    epsilon : float
+        Probability of exploring, in [0, 1].
+    rng : numpy.random.Generator, optional
+        Source of the exploration draws.
+    """
+
+    def __init__(
+        self, policy: ScoringPolicy, epsilon: float, rng: np.random.Generator | None = None
+    ) -> None:
+        self.policy = policy
+        self.epsilon = checks.number("epsilon", epsilon, 0.0, 1.0)
+        self.rng = np.random.default_rng(0) if rng is None else rng
+
+    @property
+    def learns(self) -> bool:
+        """Whether the wrapped policy learns."""
+        return self.policy.learns
+
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the greedy arm, or with probability ``epsilon`` a uniform available one."""
+        greedy = np.asarray(self.policy.select(contexts, available))
+        mask = self.policy._mask(self.policy._checked(contexts), available)
+        uniform = argmax_random_ties(mask.astype(float), self.rng)
+        arms = np.where(self.rng.random(greedy.shape) < self.epsilon, uniform, greedy)
+        return int(arms) if arms.ndim == 0 else arms
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) with which ``select`` chooses each arm."""
+        greedy = self.policy.probabilities(contexts, available)
+        mask = self.policy._mask(self.policy._checked(contexts), available)
+        uniform = mask / mask.sum(axis=-1, keepdims=True)
+        return (1 - self.epsilon) * greedy + self.epsilon * uniform
+
+    def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
+        """Pass the feedback on to the wrapped policy."""
+        self.policy.update(arm, context, reward)
+
+
+def chances_on_offer(mean: np.ndarray, spread: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the probability (..., K) that each arm's draw is the largest of those on offer."""
+    chances = np.zeros(mask.shape)
+    for place in np.ndindex(mask.shape[:-1]):
+        on = mask[place]
+        chances[place][on] = chances_to_win(mean[place][on], spread[place][on])
+    return chances
+
+
+def chances_to_win(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return the probability (K,) that each of K independent normal draws is the largest.
+
+    It is P(a) = ∫ Π_{b≠a} Φ_b dΦ_a, a sum over the intervals between quantiles of all arms, and
+    right to about 1e-3.
+    """
+    centre, spread = mean[:, None], spread[:, None]
+    spread = np.maximum(spread, 1e-12 * (1.0 + np.abs(centre).max()))  # a draw that is sure
+    points = np.sort(centre + spread * np.linspace(-7.0, 7.0, 57), axis=None)
+    below = ndtr((points - centre) / spread)  # (arms, points)
+    mass, middle = np.diff(below), (below[:, 1:] + below[:, :-1]) / 2 + 1e-300
+    wins = (mass * np.exp(np.log(middle).sum(axis=0) - np.log(middle))).sum(axis=1)
+    return wins / wins.sum()
+
+
+class UpperConfidence(ScoringPolicy):
+    """Knows a mean and a width for each arm, and shows the arm with the largest mean + α width."""
+
+    alpha: float  # width α of the interval
+
+    def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and widths (..., K) for contexts that are already checked."""
+        raise NotImplementedError
+
+    def estimates(self, contexts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimated mean reward of every arm and its width, both (..., K)."""
+        return self._estimates(self._checked(contexts))
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return the upper confidence bounds (..., K) for contexts that are already checked."""
+        mean, width = self._estimates(contexts)
+        return mean + self.alpha * width
+
+    def ucb(self, contexts: ArrayLike) -> np.ndarray:
+        """Return the upper confidence bound (..., K) of every arm; no chance is involved."""
+        return UpperConfidence.scores(self, self._checked(contexts))
+
+
+class ThompsonSampling(UpperConfidence):
+    """Shows the arm with the largest draw from N(mean, α² width²), one for each arm."""
+
+    def scores(self, contexts: np.ndarray) -> np.ndarray:
+        """Return a draw (..., K) for contexts that are already checked."""
+        mean, width = self._estimates(contexts)
+        return mean + self.alpha * width * self.rng.standard_normal(mean.shape)
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3."""
+        contexts = self._checked(contexts)
+        mask = self._mask(contexts, available)
+        mean, width = (np.broadcast_to(e, mask.shape) for e in self._estimates(contexts))
+        return chances_on_offer(mean, self.alpha * width, mask)
