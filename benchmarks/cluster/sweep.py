@@ -5,9 +5,9 @@ strengths of the shock, 200 seeds each. With γ = 1 nothing is forgotten: that i
 other setting is compared with it on the same seeds. A shock of strength 0 is the control: what
 forgetting costs where there is nothing to forget.
 
-    python benchmarks/sweep.py                                   # processes of this machine
-    python benchmarks/sweep.py --address tcp://scheduler:8786    # the workers of a Dask scheduler
-    python benchmarks/sweep.py --seeds 40 --before 1000 --after 1000 --alphas 0.1    # a minute
+    python benchmarks/cluster/sweep.py                                   # processes of this machine
+    python benchmarks/cluster/sweep.py --address tcp://scheduler:8786    # the workers of a Dask scheduler
+    python benchmarks/cluster/sweep.py --seeds 40 --before 1000 --after 1000 --alphas 0.1    # a minute
 
 The two print the same table. A task, that is a case of ``over_cases``, is one setting on a block of
 20 seeds: ``LinUCB(n_worlds=20)`` plays 20 shops in one array, several times as fast a shop as one

@@ -26,7 +26,7 @@ class Book:
 
 def load_book(root: Path) -> Book:
     """Read the book of this checkout."""
-    twins = root / "tests" / "test_theorems.py"
+    twins = root / "tests" / "book" / "test_theorems.py"
     bibliography = root / "book" / "references.bib"
     return Book(
         pages=read_book(root / "book"),

@@ -161,7 +161,7 @@ class DaskDistributedBackend(ParallelBackendBase):
 
 
 def test_a_call_that_the_cluster_gives_up_ends_the_sweep():
-    # tests/test_cluster.py shows the same with a real cluster
+    # tests/lab/test_cluster.py shows the same with a real cluster
     backend, outcome = DaskDistributedBackend(), Future()
 
     def sweep() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bookmodel import load_book, results
 from mutants import MUTANTS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def facts(root: Path = ROOT) -> dict[str, int]:

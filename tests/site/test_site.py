@@ -15,7 +15,7 @@ from sitelinks import broken, parsed
 from visits import PHONE, WIDE, visit
 from webhost import Host, serve
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(
     path.relative_to(HTML).as_posix()

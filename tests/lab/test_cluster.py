@@ -327,9 +327,9 @@ def test_the_estimate_counts_what_the_workers_wait_for():
     assert efficiency.estimated_seconds(4, 8, 1.0, 0.5, 3.0) == 9.0
 
 
-@pytest.mark.parametrize("name", ["cluster.json", "results.json"])
+@pytest.mark.parametrize("name", ["cluster.json", "../results.json"])
 def test_a_record_names_no_machine_and_no_folder(name: str):
-    text = efficiency.RECORD.with_name(name).read_text("utf-8")
+    text = (efficiency.HERE / name).read_text("utf-8")
     assert not re.search(r"""(?:^|[\s"'=])(?:/|~|[A-Z]:\\)\w""", text, re.M)
     assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
     assert set(json.loads(text)["machine"]) >= {"cpu", "cores", "memory_gb", "system", "python"}

@@ -1,6 +1,6 @@
 """What a cluster costs: efficiency on two workers, measured, and on 64, estimated.
 
-    python benchmarks/efficiency.py
+    python benchmarks/cluster/efficiency.py
 
 plays tasks of ``sweep.py`` on one and on two single-threaded workers of a cluster on this machine
 and by two local processes of joblib, by turns, and writes ``cluster.json`` beside this file and the
@@ -42,9 +42,9 @@ from machine import hardware
 from recsys.lab.parallel import over_cases
 
 HERE = Path(__file__).parent
-RECORD, README = HERE / "cluster.json", HERE.parent / "README.md"
+RECORD, README = HERE / "cluster.json", HERE.parents[1] / "README.md"
 PARAGRAPH = re.compile(
-    r"(?<=<!-- written by benchmarks/efficiency.py -->\n).*?(?=\n<!-- end -->)", re.S
+    r"(?<=<!-- written by benchmarks/cluster/efficiency.py -->\n).*?(?=\n<!-- end -->)", re.S
 )
 FORMULA = "T(n) = start + ceil(tasks / n) * task + tasks * send; efficiency = T(1) / (n * T(n))"
 MANY = 64  # workers of the estimate
@@ -179,7 +179,7 @@ def paragraph(record: dict) -> str:
         f"of {estimated['efficiency']:.2f} on {estimated['workers']} workers for the "
         f"{estimated['tasks']} tasks of the whole grid: {estimated['seconds'] / 60:.1f} minutes "
         f"instead of {estimated['seconds_on_one'] / 60:.0f}. Formula, times and machine are in "
-        f"`benchmarks/cluster.json`, which `python benchmarks/efficiency.py` writes."
+        f"`benchmarks/cluster/cluster.json`, which `python benchmarks/cluster/efficiency.py` writes."
     )
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 

@@ -8,7 +8,7 @@ in its place in the bug, and the node id of one test that fails then. For exampl
         file="baseline/click_network.py",
         before="return sigmoid(logit) - label",
         after="return sigmoid(logit) + label",
-        killed_by="tests/test_theorems.py::test_prop_bce_gradient_matches_autograd",
+        killed_by="tests/book/test_theorems.py::test_prop_bce_gradient_matches_autograd",
     ),
 """
 
@@ -36,7 +36,7 @@ MUTANTS: list[Mutant] = [
             "    return Users(persona, log_affinity, sensitivity, activity, features)"
         ),
         killed_by=(
-            "tests/test_world.py::test_every_personas_mean_feature_vector_is_distinct_and_nonzero"
+            "tests/shop/test_world.py::test_every_personas_mean_feature_vector_is_distinct_and_nonzero"
         ),
     ),
     Mutant(
@@ -52,7 +52,7 @@ MUTANTS: list[Mutant] = [
         before="(visits.uniforms < mu)",
         after="(visits.uniforms > mu)",
         killed_by=(
-            "tests/test_simulator.py::test_clicks_agree_with_their_probabilities_overall_and_in_every_decile"
+            "tests/shop/test_simulator.py::test_clicks_agree_with_their_probabilities_overall_and_in_every_decile"
         ),
     ),
     Mutant(
@@ -61,7 +61,7 @@ MUTANTS: list[Mutant] = [
         before="policy.update(arm, played, reward)",
         after="policy.update(arm, played, 0.0 * reward)",
         killed_by=(
-            "tests/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
+            "tests/lab/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
         ),
     ),
     Mutant(
@@ -70,7 +70,7 @@ MUTANTS: list[Mutant] = [
         before="np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)",
         after="np.take_along_axis(contexts[t], 0 * arms[t][..., None, None], axis=-2)",
         killed_by=(
-            "tests/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
+            "tests/lab/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
         ),
     ),
     Mutant(
@@ -81,7 +81,9 @@ MUTANTS: list[Mutant] = [
             "vars(one_seed).setdefault(\n"
             "                name, contestant(shop, shop.policy_rng(name))\n            )\n"
         ),
-        killed_by=("tests/test_experiment.py::test_every_seed_gets_a_fresh_shop_and_a_fresh_agent"),
+        killed_by=(
+            "tests/lab/test_experiment.py::test_every_seed_gets_a_fresh_shop_and_a_fresh_agent"
+        ),
     ),
     Mutant(
         name="band-without-pairing",
@@ -89,7 +91,7 @@ MUTANTS: list[Mutant] = [
         before="return band(first - second, level)",
         after="return band(first - np.roll(second, 1), level)",
         killed_by=(
-            "tests/test_evaluation.py::test_what_the_seeds_share_cancels_in_the_paired_band_only"
+            "tests/lab/test_metrics.py::test_what_the_seeds_share_cancels_in_the_paired_band_only"
         ),
     ),
     Mutant(
@@ -97,7 +99,7 @@ MUTANTS: list[Mutant] = [
         file="lab/bands.py",
         before="samples.std(axis=0, ddof=1)",
         after="samples.std(axis=0, ddof=0)",
-        killed_by=("tests/test_evaluation.py::test_a_band_is_the_student_t_interval"),
+        killed_by=("tests/lab/test_metrics.py::test_a_band_is_the_student_t_interval"),
     ),
     Mutant(
         name="band-without-square-root",
@@ -105,7 +107,7 @@ MUTANTS: list[Mutant] = [
         before="ddof=1) / np.sqrt(n)",
         after="ddof=1)",
         killed_by=(
-            "tests/test_evaluation.py::test_the_band_covers_the_mean_as_often_as_it_says[20]"
+            "tests/lab/test_metrics.py::test_the_band_covers_the_mean_as_often_as_it_says[20]"
         ),
     ),
     Mutant(
@@ -114,7 +116,7 @@ MUTANTS: list[Mutant] = [
         before="stats.t.ppf(0.5 + level / 2, df=n - 1)",
         after="stats.norm.ppf(0.5 + level / 2)",
         killed_by=(
-            "tests/test_evaluation.py::test_the_band_covers_the_mean_as_often_as_it_says[5]"
+            "tests/lab/test_metrics.py::test_the_band_covers_the_mean_as_often_as_it_says[5]"
         ),
     ),
     Mutant(
@@ -123,7 +125,7 @@ MUTANTS: list[Mutant] = [
         before="torch.randperm(n_train, generator=order)",
         after="torch.randperm(len(labels), generator=order)[:n_train]",
         killed_by=(
-            "tests/test_training.py::test_the_last_rows_in_time_validate_and_are_not_trained_on"
+            "tests/baseline/test_training.py::test_the_last_rows_in_time_validate_and_are_not_trained_on"
         ),
     ),
     Mutant(
@@ -132,7 +134,7 @@ MUTANTS: list[Mutant] = [
         before="model.load_state_dict(kept)",
         after="model.load_state_dict(model.state_dict())",
         killed_by=(
-            "tests/test_training.py::test_early_stopping_keeps_the_best_epoch_and_waits_as_long_as_stated[4]"
+            "tests/baseline/test_training.py::test_early_stopping_keeps_the_best_epoch_and_waits_as_long_as_stated[4]"
         ),
     ),
     Mutant(
@@ -141,7 +143,7 @@ MUTANTS: list[Mutant] = [
         before="lottery = rng.random(scores.shape) + 1.0",
         after="lottery = np.ones(scores.shape)",
         killed_by=(
-            "tests/test_policies.py::test_ties_are_broken_uniformly_and_independently_in_every_row"
+            "tests/policies/test_policies.py::test_ties_are_broken_uniformly_and_independently_in_every_row"
         ),
     ),
     Mutant(
@@ -150,7 +152,7 @@ MUTANTS: list[Mutant] = [
         before='self._shocks], rounds, side="right")',
         after='self._shocks], rounds, side="left")',
         killed_by=(
-            "tests/test_simulator.py::test_nothing_changes_before_the_round_of_the_shock_and_it_starts_with_it"
+            "tests/shop/test_simulator.py::test_nothing_changes_before_the_round_of_the_shock_and_it_starts_with_it"
         ),
     ),
     Mutant(
@@ -158,7 +160,7 @@ MUTANTS: list[Mutant] = [
         file="policies/base.py",
         before="return np.where(mask, self.scores(contexts), -np.inf)",
         after="return np.broadcast_to(self.scores(contexts), mask.shape)",
-        killed_by=("tests/test_policies.py::test_an_arm_off_sale_is_never_chosen"),
+        killed_by=("tests/policies/test_policies.py::test_an_arm_off_sale_is_never_chosen"),
     ),
     Mutant(
         name="propensity-of-another-category",
@@ -166,7 +168,7 @@ MUTANTS: list[Mutant] = [
         before="propensities[rows] = table[top[rows], products[rows]]",
         after="propensities[rows] = table[0, products[rows]]",
         killed_by=(
-            "tests/test_simulator.py::test_recorded_propensities_are_those_of_the_product_shown"
+            "tests/shop/test_simulator.py::test_recorded_propensities_are_those_of_the_product_shown"
         ),
     ),
     Mutant(
@@ -175,7 +177,7 @@ MUTANTS: list[Mutant] = [
         before="weights = log.clicks / propensities",
         after="weights = log.clicks",
         killed_by=(
-            "tests/test_evaluation.py::test_inverse_propensities_undo_the_selection_that_biases_the_naive_rate"
+            "tests/lab/test_metrics.py::test_inverse_propensities_undo_the_selection_that_biases_the_naive_rate"
         ),
     ),
     Mutant(
@@ -183,14 +185,14 @@ MUTANTS: list[Mutant] = [
         file="shop/world.py",
         before="np.eye(len(CATEGORIES))[category], price]",
         after="np.eye(len(CATEGORIES))[category], price + 0.1 * quality]",
-        killed_by=("tests/test_world.py::test_quality_cannot_be_read_from_product_features"),
+        killed_by=("tests/shop/test_world.py::test_quality_cannot_be_read_from_product_features"),
     ),
     Mutant(
         name="best-among-absent-products",
         file="lab/experiment.py",
         before="np.where(on_sale, mu, 0.0).max(axis=-1)",
         after="mu.max(axis=-1)",
-        killed_by=("tests/test_experiment.py::test_the_oracle_never_regrets"),
+        killed_by=("tests/lab/test_experiment.py::test_the_oracle_never_regrets"),
     ),
     Mutant(
         name="policies-share-a-generator",
@@ -198,7 +200,7 @@ MUTANTS: list[Mutant] = [
         before="zlib.crc32(str(name).encode())",
         after='zlib.crc32(b"policy")',
         killed_by=(
-            "tests/test_experiment.py::test_the_same_name_gives_the_same_draws_and_another_name_others"
+            "tests/lab/test_experiment.py::test_the_same_name_gives_the_same_draws_and_another_name_others"
         ),
     ),
     Mutant(
@@ -207,7 +209,7 @@ MUTANTS: list[Mutant] = [
         before='return Visits(rounds, users, self._streams.uniforms("clicks", rounds))',
         after='return Visits(rounds, users, self._streams.rng("clicks").random(n))',
         killed_by=(
-            "tests/test_simulator.py::test_a_visit_is_the_same_alone_in_a_range_and_in_any_order"
+            "tests/shop/test_simulator.py::test_a_visit_is_the_same_alone_in_a_range_and_in_any_order"
         ),
     ),
     Mutant(
@@ -218,7 +220,7 @@ MUTANTS: list[Mutant] = [
             'self.config.n_products, self.config, self._streams.rng("users", self.config.n_users)'
         ),
         killed_by=(
-            "tests/test_simulator.py::test_the_number_of_users_changes_neither_products_nor_uniforms"
+            "tests/shop/test_simulator.py::test_the_number_of_users_changes_neither_products_nor_uniforms"
         ),
     ),
     Mutant(
@@ -227,7 +229,7 @@ MUTANTS: list[Mutant] = [
         before="np.isin(self.users.persona, affected)",
         after="np.isin(self.users.persona, affected) | True",
         killed_by=(
-            "tests/test_simulator.py::test_a_shock_leaves_the_other_personas_and_all_features_alone"
+            "tests/shop/test_simulator.py::test_a_shock_leaves_the_other_personas_and_all_features_alone"
         ),
     ),
     Mutant(
@@ -236,7 +238,7 @@ MUTANTS: list[Mutant] = [
         before="np.sin(angle + phase) - np.sin(phase)",
         after="np.sin(angle + phase)",
         killed_by=(
-            "tests/test_simulator.py::test_drift_is_zero_at_the_start_periodic_and_not_constant"
+            "tests/shop/test_simulator.py::test_drift_is_zero_at_the_start_periodic_and_not_constant"
         ),
     ),
     Mutant(
@@ -244,7 +246,9 @@ MUTANTS: list[Mutant] = [
         file="shop/simulator.py",
         before="* expit(log_affinity)",
         after="* np.exp(log_affinity)",
-        killed_by=("tests/test_simulator.py::test_click_probabilities_follow_the_stated_model"),
+        killed_by=(
+            "tests/shop/test_simulator.py::test_click_probabilities_follow_the_stated_model"
+        ),
     ),
     Mutant(
         name="greedy-explores-half",
@@ -252,7 +256,7 @@ MUTANTS: list[Mutant] = [
         before="(1 - self.epsilon) * greedy + self.epsilon * uniform",
         after="greedy * (1 - self.epsilon / 2) + self.epsilon / 2 * uniform",
         killed_by=(
-            "tests/test_policies.py::test_select_draws_each_arm_with_its_stated_probability"
+            "tests/policies/test_policies.py::test_select_draws_each_arm_with_its_stated_probability"
         ),
     ),
     Mutant(
@@ -261,7 +265,7 @@ MUTANTS: list[Mutant] = [
         before="allow_pickle=False",
         after="allow_pickle=True",
         killed_by=(
-            "tests/test_baseline.py::test_a_file_with_a_pickled_object_is_refused_and_no_code_runs"
+            "tests/baseline/test_click_network.py::test_a_file_with_a_pickled_object_is_refused_and_no_code_runs"
         ),
     ),
     Mutant(
@@ -270,7 +274,7 @@ MUTANTS: list[Mutant] = [
         before="with torch.random.fork_rng(devices=[]):",
         after="if True:",
         killed_by=(
-            "tests/test_baseline.py::test_building_training_and_predicting_leave_the_global_generators_alone"
+            "tests/baseline/test_click_network.py::test_building_training_and_predicting_leave_the_global_generators_alone"
         ),
     ),
     Mutant(
@@ -278,84 +282,84 @@ MUTANTS: list[Mutant] = [
         file="lab/metrics.py",
         before="rel_entr(p, q) + rel_entr(1 - p, 1 - q)",
         after="rel_entr(q, p) + rel_entr(1 - q, 1 - p)",
-        killed_by="tests/test_theorems.py::test_prop_proper_scoring_decomposition",
+        killed_by="tests/book/test_theorems.py::test_prop_proper_scoring_decomposition",
     ),
     Mutant(
         name="best-is-the-mean",
         file="lab/experiment.py",
         before="np.where(on_sale, mu, 0.0).max(axis=-1)",
         after="np.where(on_sale, mu, 0.0).mean(axis=-1)",
-        killed_by="tests/test_theorems.py::test_prop_static_regret_is_zero_only_for_the_optimal_policy",
+        killed_by="tests/book/test_theorems.py::test_prop_static_regret_is_zero_only_for_the_optimal_policy",
     ),
     Mutant(
         name="one-embedding-for-all-ids",
         file="baseline/click_network.py",
         before="table(identifiers[:, i])",
         after="table(identifiers[:, 0])",
-        killed_by="tests/test_theorems.py::test_prop_embedding_linear_gradient_touches_looked_up_rows",
+        killed_by="tests/book/test_theorems.py::test_prop_embedding_linear_gradient_touches_looked_up_rows",
     ),
     Mutant(
         name="bonus-without-square-root",
         file="linear/memory.py",
         before="np.sqrt(np.maximum(squared, 0.0))",
         after="np.maximum(squared, 0.0)",
-        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="alpha-squared",
         file="linear/linucb.py",
         before="return mean + self.alpha * width\n",
         after="return mean + self.alpha**2 * width\n",
-        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="update-of-the-wrong-arm",
         file="linear/linucb.py",
         before="self.memory.add(models, context, rewards)",
         after="self.memory.add((models + 1) % self.n_arms, context, rewards)",
-        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="inverse-started-at-lambda",
         file="linear/memory.py",
         before="self.ridge * np.eye(d), np.eye(d) / self.ridge",
         after="self.ridge * np.eye(d), np.eye(d) * self.ridge",
-        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="discount-on-the-pulled-arm-only",
         file="linear/forgetful_memory.py",
         before="self._last[at] = self.rounds",
         after="self._last[...] = self.rounds",
-        killed_by="tests/test_linucb.py::test_the_discount_reaches_arms_that_are_not_shown",
+        killed_by="tests/linear/test_linucb.py::test_the_discount_reaches_arms_that_are_not_shown",
     ),
     Mutant(
         name="v-in-the-place-of-v-tilde",
         file="linear/forgetful_memory.py",
         before="axes @ self._G_tilde[at] @ vectors",
         after="axes @ self._G[at] @ vectors",
-        killed_by="tests/test_linucb.py::test_fading_when_asked_is_fading_in_every_round",
+        killed_by="tests/linear/test_linucb.py::test_fading_when_asked_is_fading_in_every_round",
     ),
     Mutant(
         name="window-off-by-one",
         file="linear/forgetful_memory.py",
         before="if self.rounds > self.window:",
         after="if self.rounds > self.window + 1:",
-        killed_by="tests/test_linucb.py::test_a_window_knows_what_a_newcomer_learns_from_the_last_rounds",
+        killed_by="tests/linear/test_linucb.py::test_a_window_knows_what_a_newcomer_learns_from_the_last_rounds",
     ),
     Mutant(
         name="thompson-without-alpha",
         file="linear/linucb.py",
         before="self.alpha * width * self.rng.standard_normal",
         after="width * self.rng.standard_normal",
-        killed_by="tests/test_linucb.py::test_a_draw_has_the_mean_and_the_variance_of_the_posterior",
+        killed_by="tests/linear/test_linucb.py::test_a_draw_has_the_mean_and_the_variance_of_the_posterior",
     ),
     Mutant(
         name="drift-control-by-age-only",
         file="linear/memory.py",
         before="due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])",
         after="due = np.asarray(old)",
-        killed_by="tests/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
+        killed_by="tests/linear/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
     ),
     Mutant(
         name="update-before-scoring",
@@ -366,7 +370,7 @@ MUTANTS: list[Mutant] = [
             "        arms[t] = policy.select(contexts[t], on_sale[t])\n"
         ),
         killed_by=(
-            "tests/test_linucb.py::test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward[linucb]"
+            "tests/linear/test_linucb.py::test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward[linucb]"
         ),
     ),
     Mutant(
@@ -379,28 +383,28 @@ MUTANTS: list[Mutant] = [
             "    self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting),\n"
             ")"
         ),
-        killed_by="tests/test_linucb.py::test_what_one_agent_learns_no_other_agent_knows",
+        killed_by="tests/linear/test_linucb.py::test_what_one_agent_learns_no_other_agent_knows",
     ),
     Mutant(
         name="pairs-counted-once",
         file="linear/widths.py",
         before="np.where(i == j, 1.0, 2.0)",
         after="np.ones(len(i))",
-        killed_by="tests/test_stacked.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
+        killed_by="tests/linear/test_products.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
     ),
     Mutant(
         name="widths-of-the-round-before",
         file="linear/memory.py",
         before="            self._triangles[at] = self.A_inv[at]\n",
         after="            pass\n",
-        killed_by="tests/test_linucb.py::test_an_update_worked_out_by_hand",
+        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
         name="corrections-of-another-arm",
         file="linear/widths.py",
         before="free, last = np.flatnonzero(mine[:n]), n + np.flatnonzero(~mine[n:])",
         after="free, last = np.flatnonzero(mine[:n]), n + np.arange(mine[:n].sum())",
-        killed_by="tests/test_few_rows.py::test_widths_are_those_of_the_matrices_at_every_age",
+        killed_by="tests/linear/test_widths.py::test_widths_are_those_of_the_matrices_at_every_age",
     ),
     Mutant(
         name="one-model-kept-as-few-rows",
@@ -408,7 +412,7 @@ MUTANTS: list[Mutant] = [
         before="n_worlds is None and n_models > 1 and",
         after="n_worlds is None and",
         killed_by=(
-            "tests/test_few_rows.py::test_one_large_model_for_all_arms_scores_each_row_by_itself"
+            "tests/linear/test_widths.py::test_one_large_model_for_all_arms_scores_each_row_by_itself"
         ),
     ),
     Mutant(
@@ -416,7 +420,7 @@ MUTANTS: list[Mutant] = [
         file="linear/memory.py",
         before="self._few.replace(at[0], self.A_inv[at])",
         after="self._few.correct(at[0], direction, step, self.A_inv[at])",
-        killed_by="tests/test_few_rows.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
+        killed_by="tests/linear/test_widths.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
     ),
     Mutant(
         name="nan-is-not-too-large",
@@ -441,7 +445,7 @@ MUTANTS: list[Mutant] = [
         self.replay.train(self.model, steps)
 """,
         killed_by=(
-            "tests/test_neuralucb.py::"
+            "tests/neural/test_neuralucb.py::"
             "test_reading_trains_on_all_rounds_and_adds_their_gradients_afterwards"
         ),
     ),
@@ -450,56 +454,56 @@ MUTANTS: list[Mutant] = [
         file="gradients/backprop.py",
         before="if biased:\n                inner += 1.0",
         after="if biased and a.shape[-1] != self.shapes[0][0]:\n                inner += 1.0",
-        killed_by="tests/test_gradient_memory.py::test_the_network_of_the_chapter_agrees_in_all_exact_forms",
+        killed_by="tests/neural/test_neural_memory.py::test_the_network_of_the_chapter_agrees_in_all_exact_forms",
     ),
     Mutant(
         name="arms-of-one-chunk-dropped",
         file="gradients/rows.py",
         before="for i in range(0, n, size))",
         after="for i in range(0, max(1, n - size), size))",
-        killed_by="tests/test_factors.py::test_chunks_cover_every_row_once",
+        killed_by="tests/gradients/test_backprop.py::test_chunks_cover_every_row_once",
     ),
     Mutant(
         name="bonus-of-one-chunk-of-arms-dropped",
         file="neural/memory.py",
         before="torch.cat([self._bonus(factors.rows(part)) for part in chunks(n, size)], -1)",
         after="torch.cat([self._bonus(factors.rows(part)) for part in chunks(n - size, size)], -1)",
-        killed_by="tests/test_gradient_memory.py::test_chunks_of_arms_change_nothing",
+        killed_by="tests/neural/test_neural_memory.py::test_chunks_of_arms_change_nothing",
     ),
     Mutant(
         name="delta-of-a-unit-that-is-off",
         file="gradients/backprop.py",
         before="torch.ops.aten.threshold_backward(delta @ weight, a, 0.0)",
         after="delta @ weight",
-        killed_by="tests/test_gradients.py::test_a_unit_that_is_off_passes_nothing_on",
+        killed_by="tests/gradients/test_jacobian.py::test_a_unit_that_is_off_passes_nothing_on",
     ),
     Mutant(
         name="diagonal-where-full-is-meant",
         file="neural/bonus.py",
         before='"full": FullMemory,',
         after='"full": DiagonalMemory,',
-        killed_by="tests/test_gradients.py::test_exact_bonuses_are_those_of_an_explicit_inverse",
+        killed_by="tests/gradients/test_jacobian.py::test_exact_bonuses_are_those_of_an_explicit_inverse",
     ),
     Mutant(
         name="woodbury-without-lambda",
         file="neural/dual_memory.py",
         before="corner = self.ridge + self.scale",
         after="corner = 1.0 + self.scale",
-        killed_by="tests/test_gradients.py::test_a_bonus_worked_out_by_hand",
+        killed_by="tests/gradients/test_jacobian.py::test_a_bonus_worked_out_by_hand",
     ),
     Mutant(
         name="sherman-morrison-without-growth",
         file="neural/memory.py",
         before="direction / growth.sqrt()[..., None]",
         after="direction * growth.sqrt()[..., None] ** 0",
-        killed_by="tests/test_gradients.py::test_a_bonus_worked_out_by_hand",
+        killed_by="tests/gradients/test_jacobian.py::test_a_bonus_worked_out_by_hand",
     ),
     Mutant(
         name="gradient-at-the-new-parameters",
         file="neural/neuralucb.py",
         before='before = plan.gradient_at == "before"',
         after="before = False",
-        killed_by="tests/test_neuralucb.py::test_the_gradient_of_z_is_taken_before_the_training",
+        killed_by="tests/neural/test_neuralucb.py::test_the_gradient_of_z_is_taken_before_the_training",
     ),
     Mutant(
         name="width-without-one-over-root-m",
@@ -507,7 +511,7 @@ MUTANTS: list[Mutant] = [
         before="self.scale = 1.0 / widths[-1] if",
         after="self.scale = 1.0 if",
         killed_by=(
-            "tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
+            "tests/neural/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
         ),
     ),
     Mutant(
@@ -515,28 +519,28 @@ MUTANTS: list[Mutant] = [
         file="neural/neuralucb.py",
         before='"full": FullMemory,',
         after='"full": DiagonalMemory,',
-        killed_by="tests/test_neuralucb.py::test_the_exact_covariances_agree",
+        killed_by="tests/neural/test_neuralucb.py::test_the_exact_covariances_agree",
     ),
     Mutant(
         name="replay-that-forgets",
         file="neural/training.py",
         before="rows, rewards = self.rows.rows, self.rewards.rows[..., 0]",
         after="rows, rewards = self.rows.rows[..., -50:, :], self.rewards.rows[..., -50:, 0]",
-        killed_by="tests/test_replay.py::test_rounds_are_never_forgotten",
+        killed_by="tests/neural/test_neural_training.py::test_rounds_are_never_forgotten",
     ),
     Mutant(
         name="reward-stored-only-when-trained",
         file="neural/neuralucb.py",
         before='if due or plan.replay == "all":',
         after="if due:",
-        killed_by="tests/test_neuralucb.py::test_training_leaves_z_and_forgets_no_round",
+        killed_by="tests/neural/test_neuralucb.py::test_training_leaves_z_and_forgets_no_round",
     ),
     Mutant(
         name="summed-loss-where-a-mean-is-meant",
         file="neural/training.py",
         before='weight = 1.0 if plan.loss == "sum" else 1.0 / n',
         after="weight = 1.0",
-        killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
+        killed_by="tests/neural/test_neuralucb.py::test_every_deviation_makes_a_difference",
     ),
     Mutant(
         name="neural-bonus-without-square-root",
@@ -544,7 +548,7 @@ MUTANTS: list[Mutant] = [
         before="np.sqrt(squared.astype(float))",
         after="squared.astype(float)",
         killed_by=(
-            "tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
+            "tests/neural/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand"
         ),
     ),
     Mutant(
@@ -552,49 +556,49 @@ MUTANTS: list[Mutant] = [
         file="neural/neuralucb.py",
         before="for part in chunks(flat.shape[-2], ARMS):",
         after="for part in chunks(min(flat.shape[-2], 6 * ARMS), ARMS):",
-        killed_by="tests/test_neuralucb.py::test_arms_go_through_in_chunks_that_change_nothing",
+        killed_by="tests/neural/test_neuralucb.py::test_arms_go_through_in_chunks_that_change_nothing",
     ),
     Mutant(
         name="majorant-that-is-too-small",
         file="neural/memory.py",
         before="return (D / v).amax(dim=-1), v",
         after="return (D / v).mean(dim=-1), v",
-        killed_by="tests/test_pruning.py::test_a_majorant_is_nowhere_less",
+        killed_by="tests/neural/test_pruning.py::test_a_majorant_is_nowhere_less",
     ),
     Mutant(
         name="needed-width-without-square",
         file="neural/pruning.py",
         before="clamp_min_(0.0).square_()",
         after="clamp_min_(0.0)",
-        killed_by="tests/test_pruning.py::test_the_arm_is_that_with_the_largest_of_all_bounds",
+        killed_by="tests/neural/test_pruning.py::test_the_arm_is_that_with_the_largest_of_all_bounds",
     ),
     Mutant(
         name="strip-that-forgets-the-rounds-before-it",
         file="neural/dual_memory.py",
         before="k[:, : rounds.start] = known",
         after="k[:, : rounds.start] = 0.0",
-        killed_by="tests/test_pruning.py::test_no_rival_is_missing_and_bonuses_are_right",
+        killed_by="tests/neural/test_pruning.py::test_no_rival_is_missing_and_bonuses_are_right",
     ),
     Mutant(
         name="relatives-that-prune",
         file="neural/neuralucb.py",
         before=" or not self.prunes:",
         after=":",
-        killed_by="tests/test_pruning.py::test_relatives_that_choose_otherwise_look_at_all_arms",
+        killed_by="tests/neural/test_pruning.py::test_relatives_that_choose_otherwise_look_at_all_arms",
     ),
     Mutant(
         name="decay-to-zero",
         file="neural/training.py",
         before='self.initial if plan.towards == "initial" else',
         after='self.initial if plan.towards == "elsewhere" else',
-        killed_by="tests/test_neuralucb.py::test_every_deviation_makes_a_difference",
+        killed_by="tests/neural/test_neuralucb.py::test_every_deviation_makes_a_difference",
     ),
     Mutant(
         name="output-layer-not-antisymmetric",
         file="neural/network.py",
         before="np.concatenate([half, -half], axis=1)",
         after="np.concatenate([half, half], axis=1)",
-        killed_by="tests/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand",
+        killed_by="tests/neural/test_neuralucb.py::test_the_first_bound_is_all_width_and_worked_out_by_hand",
     ),
     Mutant(
         name="neural-linear-keeps-stale-features",
@@ -602,7 +606,7 @@ MUTANTS: list[Mutant] = [
         before="if self.schedule.due(self.rounds):",
         after="if self.rounds == 0:",
         killed_by=(
-            "tests/test_neural_relatives.py::test_the_score_is_linucbs_on_the_last_hidden_layer"
+            "tests/neural/test_relatives.py::test_the_score_is_linucbs_on_the_last_hidden_layer"
         ),
     ),
     Mutant(
@@ -610,7 +614,7 @@ MUTANTS: list[Mutant] = [
         file="neural/relatives.py",
         before="mean + self.alpha * width * self.rng",
         after="mean + width * self.rng",
-        killed_by="tests/test_neural_relatives.py::test_a_draw_has_the_stated_mean_and_variance",
+        killed_by="tests/neural/test_relatives.py::test_a_draw_has_the_stated_mean_and_variance",
     ),
     Mutant(
         name="archive-unpickles",
@@ -624,7 +628,7 @@ MUTANTS: list[Mutant] = [
         file="cost/scaling.py",
         before="x = x - x.mean()",
         after="x = x + 0.0",
-        killed_by="tests/test_scaling.py::test_an_exact_power_law_gives_its_exponent_everywhere",
+        killed_by="tests/cost/test_scaling.py::test_an_exact_power_law_gives_its_exponent_everywhere",
     ),
     Mutant(
         name="slowest-try-counts",
@@ -632,7 +636,7 @@ MUTANTS: list[Mutant] = [
         before="total = min(",
         after="total = max(",
         killed_by=(
-            "tests/test_scaling.py::test_sizes_take_turns_up_and_down_and_the_fastest_try_counts"
+            "tests/cost/test_scaling.py::test_sizes_take_turns_up_and_down_and_the_fastest_try_counts"
         ),
     ),
     Mutant(
@@ -641,7 +645,7 @@ MUTANTS: list[Mutant] = [
         before="self.sizes[-largest:], self.seconds[:, -largest:]",
         after="self.sizes[:largest], self.seconds[:, :largest]",
         killed_by=(
-            "tests/test_scaling.py::"
+            "tests/cost/test_scaling.py::"
             "test_the_exponent_of_a_growth_is_of_its_largest_sizes_with_a_band_over_turns"
         ),
     ),
@@ -650,6 +654,6 @@ MUTANTS: list[Mutant] = [
         file="lab/parallel.py",
         before="callback(error)",
         after="pass",
-        killed_by="tests/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",
+        killed_by="tests/lab/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",
     ),
 ]

@@ -14,7 +14,7 @@ from joined_pages import joined
 from local_mathjax import mathjax_folder
 from pdf_edition import PDF_NAME, Edition, make_edition
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
 RAW_TEX = re.compile(r"\\(?:frac|mathbf|mathbb|sum|hat|left|right|begin|top|\(|\[)|\$\$")
 RIGHT_EDGE = 595 - 40  # points; the page is 595 wide, and 15 mm of it are margin

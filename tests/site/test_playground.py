@@ -28,7 +28,7 @@ from recsys.linear.linucb import LinUCB
 from recsys.shop.features import SharedUserFeatures
 from recsys.shop.simulator import Shop
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book" / "_static"
 ROUNDING = 2e-4  # of probabilities, from numbers with four decimals
 K, D = CONFIG.n_products, SharedUserFeatures.n_features

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mutants import Mutant
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # A test that cannot even run has noticed nothing.
 NOT_A_KILL = re.compile(r"^(?:ImportError|ModuleNotFoundError|SyntaxError|NameError)\b")
 

@@ -10,7 +10,7 @@ from bookchecks import CHECKS
 from bookmodel import Book, load_book
 from sitechecks import SITE_CHECKS, Site, load_site
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
