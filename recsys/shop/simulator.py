@@ -164,6 +164,28 @@ class Shop:
                 f"users, products, rounds: got shapes {shapes}, expected shapes that broadcast"
             ) from error
         category = self.products.category[products]
+        log_affinity = self._log_affinity_of(users, category, rounds)
+        price = self.users.price_sensitivity[users] * self.products.price[products]
+        return expit(
+            self.config.base_logit
+            + self.config.affinity_weight * expit(log_affinity)  # liking / (1 + liking)
+            + self.products.quality[products]
+            - price
+        )
+
+    def log_affinity(self, round_: int) -> np.ndarray:
+        """Return the log-affinities (n_users, C) of all users for all categories at a round.
+
+        Trends up to that round and the drift are in them; no feature shows them to a policy.
+        """
+        round_ = checks.integer("round_", round_, 0, HORIZON - 1)
+        users = np.arange(self.n_users)[:, None]
+        return self._log_affinity_of(users, np.arange(len(CATEGORIES)), np.asarray(round_))
+
+    def _log_affinity_of(
+        self, users: np.ndarray, category: np.ndarray, rounds: np.ndarray
+    ) -> np.ndarray:
+        """Return the log-affinities of users for categories at rounds, which broadcast."""
         stage = 0
         if self._shocks:
             stage = np.searchsorted([at for at, *_ in self._shocks], rounds, side="right")
@@ -173,13 +195,7 @@ class Shop:
             phase = self._phase[self.users.persona[users], category]
             swing = np.sin(angle + phase) - np.sin(phase)  # no drift at round 0
             log_affinity = log_affinity + self.config.drift_amplitude * swing
-        price = self.users.price_sensitivity[users] * self.products.price[products]
-        return expit(
-            self.config.base_logit
-            + self.config.affinity_weight * expit(log_affinity)  # liking / (1 + liking)
-            + self.products.quality[products]
-            - price
-        )
+        return log_affinity
 
     def clicks(self, visits: Visits, products: ArrayLike) -> np.ndarray:
         """Return 1.0 where the visit ends in a click on the product shown, else 0.0."""

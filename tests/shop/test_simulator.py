@@ -426,6 +426,42 @@ def test_a_shock_leaves_the_other_personas_and_all_features_alone():
     assert snapshot((shop.users, shop.products)) == snapshot((calm.users, calm.products))
 
 
+@pytest.mark.parametrize("constants", [{}, {"drift_amplitude": 0.8, "drift_period": 90}])
+def test_log_affinities_are_those_of_the_click_probabilities(constants: dict):
+    shop = small_shop(**constants)
+    shop.shock(20, 0.7)
+    shop.churn(30, 2, 9)
+    config, products = shop.config, shop.products
+    for t in (0, 19, 20, 35):
+        found = shop.log_affinity(t)
+        assert found.shape == (shop.n_users, len(CATEGORIES))
+        liking = np.exp(found)[:, products.category]
+        price = shop.users.price_sensitivity[:, None] * products.price
+        logit = config.base_logit + config.affinity_weight * liking / (1 + liking)
+        mu = 1 / (1 + np.exp(-(logit + products.quality - price)))
+        assert np.allclose(everything(shop, t), mu, rtol=1e-12)
+
+
+def test_log_affinities_change_with_the_trend_and_are_a_copy():
+    shop = small_shop()
+    shop.shock(at=1)
+    before, after = shop.log_affinity(0), shop.log_affinity(1)
+    assert np.array_equal(before, shop.users.log_affinity)
+    assert np.array_equal(after, shop.log_affinity(10**6))
+    moved = (before != after).any(axis=1)
+    assert (moved == of_personas(shop, AFFECTED)).all()
+    assert np.allclose(np.sort(before), np.sort(after))  # two of them change places
+    after += 1.0
+    assert not np.array_equal(after, shop.log_affinity(1))
+
+
+@pytest.mark.parametrize("round_", [-1, 0.5, None, True, HORIZON])
+def test_log_affinities_of_no_round_are_refused(round_: object):
+    shop = small_shop()
+    with refuses("round_", shop):
+        shop.log_affinity(round_)
+
+
 def test_two_shocks_of_full_strength_undo_each_other():
     shop, calm = small_shop(5), small_shop(5)
     shop.shock(at=20)
