@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-Groups = Mapping[str, Sequence[torch.Tensor]]
+if TYPE_CHECKING:
+    import torch
 
 
-def save(path: str | Path, settings: Mapping[str, Any], groups: Groups) -> None:
+def save(
+    path: str | Path, settings: Mapping[str, Any], groups: Mapping[str, Sequence[torch.Tensor]]
+) -> None:
     """Write settings, which must have a form in JSON, and lists of tensors to an ``.npz`` file."""
     arrays = {
         f"{name}.{n}": tensor.detach().cpu().numpy()
@@ -26,6 +28,8 @@ def save(path: str | Path, settings: Mapping[str, Any], groups: Groups) -> None:
 
 def load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[torch.Tensor]]]:
     """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
+    import torch  # here: who keeps no tensors needs none of it
+
     groups: dict[str, list[torch.Tensor]] = {}
     with np.load(path, allow_pickle=False) as archive:
         settings = json.loads(str(archive["settings"]))

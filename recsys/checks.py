@@ -36,8 +36,12 @@ def number(name: str, value: object, minimum: float, maximum: float = np.inf) ->
     return value
 
 
-def ids(name: str, values: ArrayLike, upper: int) -> np.ndarray:
-    """Return integer ids in ``[0, upper)`` as ``int64``, else raise ``ValueError``."""
+def ids(name: str, values: ArrayLike, upper: int | None) -> np.ndarray:
+    """Return integer ids in ``[0, upper)`` as ``int64``, else raise ``ValueError``.
+
+    ``None`` for ``upper`` takes every id that ``int64`` can hold.
+    """
+    upper = 2**63 if upper is None else upper
     if type(values) is int and 0 <= values < upper:  # the usual case, at a third of the time
         return np.asarray(values, dtype=np.int64)
     try:

@@ -12,9 +12,8 @@ from torch import nn
 
 from recsys import checks
 from recsys.baseline.training import History, Training, train
-from recsys.policies.base import ScoringPolicy
-from recsys.shop.features import Featurizer
-from recsys.shop.records import Log
+from recsys.policies import ScoringPolicy
+from recsys.shop import Featurizer, Log
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 

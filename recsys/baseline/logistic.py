@@ -5,15 +5,17 @@ The same information as ``features.ObservedFeatures`` gives the network, and no 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 
 from recsys import checks
-from recsys.policies.base import ScoringPolicy
-from recsys.shop.features import ObservedFeatures
-from recsys.shop.records import Log
+from recsys.policies import ScoringPolicy
+from recsys.shop import Log, ObservedFeatures
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class LogisticPolicy(ScoringPolicy):
@@ -43,10 +45,14 @@ class LogisticPolicy(ScoringPolicy):
             raise ValueError("log: got clicks of one kind, expected clicks and non-clicks")
         self.row_length = 1 + featurizer.n_features
         rows = self._design(featurizer.rows(log.users, log.products, log.rounds))
+        from sklearn.linear_model import LogisticRegression  # here, for its import takes a second
+
         self.regression = LogisticRegression(C=penalty, max_iter=500).fit(rows, log.clicks)
 
     def _design(self, contexts: np.ndarray) -> sparse.csr_matrix:
         """Sparse rows (n, K d): the user features in the columns of the row's product."""
+        from scipy import sparse
+
         arms, features = contexts[:, 0].astype(np.int64), contexts[:, 1:]
         n, d = features.shape
         columns = (arms[:, None] * d + np.arange(d)).ravel()

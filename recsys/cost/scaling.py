@@ -15,10 +15,9 @@ from time import process_time
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import nnls
 
 from recsys import checks
-from recsys.lab.bands import LEVEL, Estimate, band
+from recsys.lab import LEVEL, Estimate, band
 
 
 def power_exponents(sizes: ArrayLike, costs: ArrayLike) -> np.ndarray:
@@ -48,6 +47,8 @@ def fixed_and_growing(sizes: ArrayLike, costs: ArrayLike, power: float) -> tuple
     if y.ndim != 1:
         raise ValueError(f"costs: got shape {y.shape}, expected ({len(x)},)")
     power = checks.number("power", power, 1e-3, 1e3)
+    from scipy.optimize import nnls
+
     parts = np.exp([-y, power * x - y]).T  # (n, 2), each divided by the cost
     a, b = nnls(parts, np.ones(len(x)))[0]
     return float(a), float(b)

@@ -2,13 +2,20 @@
 
 from recsys.gradients.backprop import Factors, backpropagate, gradient_factors
 from recsys.gradients.jacobian import METHODS, per_arm_gradients
-from recsys.gradients.mlp import take_apart
+from recsys.gradients.mlp import Mlp, Scale, StackedLinear, take_apart
+from recsys.gradients.rows import all_finite, chunks, n_rows_within
 
 __all__ = [
     "METHODS",
     "Factors",
+    "Mlp",
+    "Scale",
+    "StackedLinear",
+    "all_finite",
     "backpropagate",
+    "chunks",
     "gradient_factors",
+    "n_rows_within",
     "per_arm_gradients",
     "take_apart",
 ]

@@ -1,6 +1,6 @@
 """Experiments: policies against the shop, over many seeds, and what came out."""
 
-from recsys.lab.bands import Estimate, band, paired_band
+from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
 from recsys.lab.metrics import (
     auc,
@@ -17,9 +17,11 @@ from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve, truth
 
 __all__ = [
+    "LEVEL",
     "Estimate",
     "auc",
     "band",
+    "band_curve",
     "calibration_error",
     "effective_number",
     "excess_loss",

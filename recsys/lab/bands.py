@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 from recsys import checks
 
@@ -52,7 +52,7 @@ def band_curve(samples: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, np
     n = len(samples)
     if n < 2:
         raise ValueError(f"samples: got {n} seed(s), expected at least 2")
-    quantile = stats.t.ppf(0.5 + level / 2, df=n - 1)
+    quantile = stdtrit(n - 1, 0.5 + level / 2)  # of Student's t
     return samples.mean(axis=0), quantile * samples.std(axis=0, ddof=1) / np.sqrt(n)
 
 

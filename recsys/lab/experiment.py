@@ -13,11 +13,8 @@ import numpy as np
 from recsys import checks
 from recsys.lab.parallel import over_seeds
 from recsys.lab.serving import CHUNK, choose, truth
-from recsys.policies.base import Policy
-from recsys.shop.features import Featurizer
-from recsys.shop.records import Log, Trace
-from recsys.shop.simulator import Shop
-from recsys.shop.world import ShopConfig
+from recsys.policies import Policy
+from recsys.shop import Featurizer, Log, Shop, ShopConfig, Trace
 
 CONTEXT_BYTES = 2**24  # of contexts that are made at a time: larger arrays leave the caches
 

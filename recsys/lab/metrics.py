@@ -1,14 +1,13 @@
-"""How good is it: bands over seeds, log loss against the irreducible loss, AUC, calibration."""
+"""How good is it: log loss against the irreducible loss, AUC, calibration."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr, xlog1py, xlogy
-from sklearn.metrics import roc_auc_score
 
 from recsys import checks
-from recsys.shop.records import Log
+from recsys.shop import Log
 
 # ---------------------------------------------------------------------- predictions
 
@@ -39,6 +38,10 @@ def auc(clicks: ArrayLike, scores: ArrayLike) -> float:
     _same_shape(clicks, scores)
     if not clicks.size or clicks.min() == clicks.max():
         raise ValueError("clicks: got one class only, expected clicks and non-clicks")
+    from sklearn.metrics import (
+        roc_auc_score,
+    )  # here, for its import takes longer than most pages' work
+
     return float(roc_auc_score(clicks, scores))
 
 

@@ -28,9 +28,6 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
-from joblib.parallel import get_active_backend
-from tqdm import tqdm
 
 from recsys import checks
 
@@ -120,6 +117,9 @@ def over_cases(
 def _in_parallel(
     function: Callable, items: list, n_jobs: int, progress: bool | None, unit: str
 ) -> list:
+    from joblib import Parallel, delayed  # here: only who asks for many runs pays for the import
+    from tqdm import tqdm
+
     hidden = None if progress is None else not progress
     with warnings.catch_warnings(), _failures_are_reported():
         # joblib replaces a worker whose memory has grown and says so; no result depends on it.
@@ -136,6 +136,8 @@ def _failures_are_reported() -> Iterator[None]:
     of the cluster itself (``KilledWorker``, a function that cannot be imported there), for which a
     sweep would wait for ever. Other backends are left alone.
     """
+    from joblib.parallel import get_active_backend
+
     backend, _ = get_active_backend()
     if type(backend).__name__ != "DaskDistributedBackend":
         yield

@@ -10,15 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from recsys import checks
-from recsys.policies.base import ScoringPolicy
-from recsys.policies.exploration import EpsilonGreedy
-from recsys.shop.features import Featurizer
-from recsys.shop.records import Log, Trace, Visits
-from recsys.shop.simulator import Shop
+from recsys.policies import Policy
+from recsys.shop import Featurizer, Log, Shop, Trace, Visits
 
 CHUNK = 512  # visits whose contexts are made together
 
-Trainer = Callable[[Log], tuple[ScoringPolicy | EpsilonGreedy, Featurizer]]
+Trainer = Callable[[Log], tuple[Policy, Featurizer]]
 
 
 def truth(shop: Shop, visits: Visits) -> np.ndarray:
@@ -28,7 +25,7 @@ def truth(shop: Shop, visits: Visits) -> np.ndarray:
 
 
 def choose(
-    shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, visits: Visits
+    shop: Shop, policy: Policy, featurizer: Featurizer, visits: Visits
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let a policy that is fixed meanwhile serve many visits: products (n,), propensities (n,).
 
@@ -54,7 +51,7 @@ def choose(
     return products, propensities
 
 
-def serve(shop: Shop, policy: ScoringPolicy | EpsilonGreedy, featurizer: Featurizer, n: int) -> Log:
+def serve(shop: Shop, policy: Policy, featurizer: Featurizer, n: int) -> Log:
     """Let a policy that is fixed meanwhile serve ``n`` visits from now on; return its log.
 
     Like ``shop.log`` with ``policy`` in the place of yesterday's: propensities are recorded and

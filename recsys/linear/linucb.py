@@ -12,12 +12,11 @@ With ``n_worlds=S`` every shape gets a leading axis of S.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from recsys import checks
 from recsys.linear.forgetful_memory import DiscountedMemory, WindowMemory
 from recsys.linear.memory import LinearMemory, RidgeMemory
-from recsys.policies.exploration import ThompsonSampling, UpperConfidence
+from recsys.policies import ThompsonSampling, UpperConfidence
 
 
 class LinUCB(UpperConfidence):
@@ -132,6 +131,7 @@ class SharedLinUCB(LinUCB):
     """
 
     disjoint = False
+    shares_rows = False
 
     @property
     def theta(self) -> np.ndarray:
@@ -142,12 +142,6 @@ class SharedLinUCB(LinUCB):
     def A_inv(self) -> np.ndarray:
         """The matrix A⁻¹ (d, d)."""
         return self.memory.A_inv[..., 0, :, :]
-
-    def _checked(self, contexts: ArrayLike) -> np.ndarray:
-        contexts = super()._checked(contexts)
-        if contexts.shape[:-1] == self._worlds:
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected a row for each arm")
-        return contexts
 
 
 class LinearThompson(ThompsonSampling, LinUCB):

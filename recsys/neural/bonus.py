@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from recsys import checks
-from recsys.gradients.backprop import gradient_factors
+from recsys.gradients import gradient_factors
 from recsys.neural.dual_memory import DualMemory, KernelMemory
 from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import torch
 
-from recsys.gradients.backprop import Factors
+from recsys.gradients import Factors
 from recsys.neural.growing import GrowingCholesky, GrowingRows
 from recsys.neural.memory import GradientMemory
 

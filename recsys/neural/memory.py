@@ -13,9 +13,7 @@ import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients.backprop import Factors
-from recsys.gradients.mlp import take_apart
-from recsys.gradients.rows import all_finite, chunks, n_rows_within
+from recsys.gradients import Factors, all_finite, chunks, n_rows_within, take_apart
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients.mlp import Scale, StackedLinear
+from recsys.gradients import Scale, StackedLinear
 
 INITS = ("paper", "torch")
 SCALES = ("sqrt_m", "one")

@@ -17,22 +17,15 @@ import torch
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.gradients.backprop import Factors, backpropagate
-from recsys.gradients.mlp import take_apart
-from recsys.gradients.rows import chunks
-from recsys.neural.dual_memory import KernelMemory
-from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.gradients import Factors, backpropagate, chunks, take_apart
+from recsys.neural.bonus import FORMS
+from recsys.neural.memory import GradientMemory
 from recsys.neural.network import hidden_widths, score_network
 from recsys.neural.persistence import PersistentPolicy
 from recsys.neural.pruning import contenders
 from recsys.neural.training import Replay, Schedule
-from recsys.policies.base import argmax_random_ties
+from recsys.policies import argmax_random_ties
 
-COVARIANCES: dict[str, type[GradientMemory]] = {
-    "kernel": KernelMemory,
-    "full": FullMemory,
-    "diagonal": DiagonalMemory,
-}
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 LONGEST = {"float64": 1e50, "float32": 1e9}  # beyond it a product of sums could overflow
 ARMS = 1_024  # rows that go through the network together
@@ -57,10 +50,11 @@ class NeuralUCB(PersistentPolicy):
         With 0 the policy is greedy and keeps no gradients.
     ridge : float
         λ in Z₀ = λI and in the objective, at least 1e-12.
-    covariance : {"kernel", "full", "diagonal"}
-        How Z is kept: exactly, as the rounds played (``dual_memory.KernelMemory``) or as a p×p
-        inverse, which is faster once far more than p rounds are played; or its diagonal alone, as
-        the paper's experiments and most public code have it.
+    covariance : {"kernel", "full", "diagonal", "dual"}
+        How Z is kept, by its name in ``bonus.FORMS``: exactly, as the activations and deltas of
+        the rounds played, or as a p×p inverse, which is faster once far more than p rounds are
+        played; as its diagonal alone, as the paper's experiments and most public code have it;
+        or exactly, as the gradients of the rounds played, which is for comparison.
     seed : int
         Of the network's initial parameters (world s: ``seed + s``) and, without ``rng``, of ties.
     n_arms : int, optional
@@ -90,6 +84,8 @@ class NeuralUCB(PersistentPolicy):
     """
 
     learns = True
+    counts_arms = False
+    shares_rows = False
     layers = slice(None)  # whose parameters count in Z
     prunes = True  # whether the best arm is that with the largest mean + alpha * width
 
@@ -115,15 +111,13 @@ class NeuralUCB(PersistentPolicy):
     ) -> None:
         seed = checks.integer("seed", seed, 0)
         rng = np.random.default_rng(seed) if rng is None else rng
-        super().__init__(1 if n_arms is None else n_arms, n_worlds, rng)
-        self.n_arms = n_arms
-        self._each = (*self._worlds, n_arms)  # None: any number
+        super().__init__(n_arms, n_worlds, rng)
         self.n_features = checks.integer("n_features", n_features, 1)
         self.alpha = checks.number("alpha", alpha, 0.0)
         self.ridge = checks.number("ridge", ridge, 1e-12)
         self.schedule = Schedule() if schedule is None else schedule
         self.longest = LONGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
-        checks.one_of("covariance", covariance, tuple(COVARIANCES))
+        checks.one_of("covariance", covariance, tuple(FORMS))
         checks.one_of("gradient_scale", gradient_scale, ("1/m", "one"))
         widths = hidden_widths(hidden)
         network = {
@@ -154,7 +148,7 @@ class NeuralUCB(PersistentPolicy):
         self.rounds = 0
 
     def _new_memory(self) -> GradientMemory:
-        form = COVARIANCES[self.settings["covariance"]]
+        form = FORMS[self.settings["covariance"]]
         exact = self.settings["covariance"] != "diagonal"
         dtype = torch.float64 if exact else DTYPES[self.settings["dtype"]]
         return form(self.model, self.ridge, self.scale, self.layers, dtype)
@@ -167,8 +161,8 @@ class NeuralUCB(PersistentPolicy):
         few = np.ndim(contexts) != 2 or len(contexts) <= ARMS
         if few or self.memory is None or self.n_worlds is not None or not self.prunes:
             return super().select(contexts, available)
-        contexts = self._checked(contexts)
-        offered = np.flatnonzero(self._mask(contexts, available))
+        contexts = self.checked(contexts)
+        offered = np.flatnonzero(self.offer(contexts, available))
         rows = contexts if len(offered) == len(contexts) else contexts[offered]
         left = contenders(self._factors, self.memory, self.alpha, rows)
         scores = np.full(len(contexts), -np.inf)
@@ -231,9 +225,9 @@ class NeuralUCB(PersistentPolicy):
         """
         contexts = checks.finite("contexts", contexts, longest=self.longest)
         n = contexts.shape[-2] if contexts.ndim > 1 else 0
-        expected = (*self._worlds, n, self.n_features)
+        expected = (*self.worlds, n, self.n_features)
         if n < 1 or contexts.shape != expected:
-            expected = (*self._worlds, "n", self.n_features)
+            expected = (*self.worlds, "n", self.n_features)
             raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
         rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
         steps = checks.integer("steps", steps, 1)
@@ -251,13 +245,3 @@ class NeuralUCB(PersistentPolicy):
         """Add the gradient of the row played to Z."""
         if self.memory is not None:
             self.memory.add(found)
-
-    def _checked(self, contexts: ArrayLike) -> np.ndarray:
-        contexts = checks.finite("contexts", contexts, longest=self.longest)
-        wanted = (*self._each, self.n_features)
-        shape = contexts.shape[-len(wanted) :]
-        fits = len(shape) == len(wanted) and shape[-2] > 0
-        if not fits or any(n not in (None, m) for n, m in zip(wanted, shape, strict=True)):
-            expected = (*self._worlds, self.n_arms or "K", self.n_features)
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
-        return contexts

@@ -14,7 +14,7 @@ import torch
 from recsys import archive
 from recsys.neural.memory import GradientMemory
 from recsys.neural.training import Replay, Schedule
-from recsys.policies.exploration import UpperConfidence
+from recsys.policies import UpperConfidence
 
 
 class PersistentPolicy(UpperConfidence):

@@ -20,8 +20,7 @@ from functools import singledispatch
 import numpy as np
 import torch
 
-from recsys.gradients.backprop import Factors
-from recsys.gradients.rows import chunks
+from recsys.gradients import Factors, chunks
 from recsys.neural.dual_memory import KernelMemory
 from recsys.neural.memory import DiagonalMemory, GradientMemory
 

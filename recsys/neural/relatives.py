@@ -9,9 +9,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.gradients.backprop import Factors, backpropagate
+from recsys.gradients import Factors, backpropagate
 from recsys.neural.neuralucb import NeuralUCB
-from recsys.policies.exploration import ThompsonSampling
+from recsys.policies import ThompsonSampling
 
 
 class NeuralThompson(ThompsonSampling, NeuralUCB):

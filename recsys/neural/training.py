@@ -20,9 +20,7 @@ import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients.backprop import backpropagate
-from recsys.gradients.mlp import Mlp, take_apart
-from recsys.gradients.rows import all_finite
+from recsys.gradients import Mlp, all_finite, backpropagate, take_apart
 from recsys.neural.growing import GrowingRows
 
 

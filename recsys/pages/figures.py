@@ -15,7 +15,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.lab.bands import band_curve
+from recsys.lab import band_curve
 
 COLOURS = {
     "blue": "#0072B2",

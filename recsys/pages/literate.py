@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from recsys import checks
-from recsys.lab.bands import Estimate
+from recsys.lab import Estimate
 
 
 def show_source(thing: type | Callable) -> Markdown:

@@ -1,7 +1,7 @@
 """The two verbs of every policy, the simple policies, and the ways to explore."""
 
 from recsys.policies.base import Policy, ScoringPolicy, argmax_random_ties
-from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.exploration import EpsilonGreedy, ThompsonSampling, UpperConfidence
 from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "Policy",
     "RandomPolicy",
     "ScoringPolicy",
+    "ThompsonSampling",
+    "UpperConfidence",
     "argmax_random_ties",
 ]

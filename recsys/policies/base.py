@@ -1,4 +1,6 @@
-"""The two verbs of every policy, ``select`` and ``update``, and the simple policies.
+"""The two verbs of every policy, ``select`` and ``update``, and what both have in common.
+
+A policy scores the arms and shows the best one; how it scores them is what policies differ in.
 
 Shapes: K arms, d features. One world has no leading axis; with ``n_worlds=S`` contexts are
 (S, K, d), or (S, d) where all arms share a row, and arms and rewards are (S,). Rows per arm may
@@ -14,16 +16,18 @@ from numpy.typing import ArrayLike
 
 from recsys import checks
 
-UNBOUNDED = 2**63 - 1  # arms of a policy that takes any number of rows: its n_arms is None
-
 
 class Policy(Protocol):
     """What an experiment asks of a policy."""
 
     learns: bool  # False: update changes nothing, so visits may be served in bulk
+    rng: np.random.Generator  # of the policy's own draws
 
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the arm to show for each context."""
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) with which ``select`` would choose each arm."""
 
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
         """Learn from the reward of the arm that was shown."""
@@ -47,8 +51,9 @@ class ScoringPolicy:
 
     Parameters
     ----------
-    n_arms : int
-        Number of arms K.
+    n_arms : int or None
+        Number of arms K. Where ``counts_arms`` is False, ``None`` takes any number, and another
+        one in every round.
     n_worlds : int, optional
         Number of independent worlds played at once; ``None`` for one world without the axis.
     rng : numpy.random.Generator, optional
@@ -56,17 +61,23 @@ class ScoringPolicy:
     """
 
     learns = False
+    counts_arms = True  # whether something is kept for each arm, so that K is fixed
+    shares_rows = True  # whether one row may serve all arms
     n_features: int | None = None  # None: rows may have any length
     longest = np.inf  # bound for the norm of contexts and rewards
 
     def __init__(
-        self, n_arms: int, n_worlds: int | None = None, rng: np.random.Generator | None = None
+        self,
+        n_arms: int | None,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
     ) -> None:
-        self.n_arms = checks.integer("n_arms", n_arms, 1)
+        fixed = self.counts_arms or n_arms is not None
+        self.n_arms = checks.integer("n_arms", n_arms, 1) if fixed else None
         self.n_worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
         self.rng = np.random.default_rng(0) if rng is None else rng
-        self._worlds = () if self.n_worlds is None else (self.n_worlds,)  # shape of a choice
-        self._each = (*self._worlds, self.n_arms)  # shape of the scores for one choice
+        self.worlds = () if self.n_worlds is None else (self.n_worlds,)  # shape of a choice
+        self._each = (*self.worlds, self.n_arms)  # shape of the scores for one choice
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the scores (..., K) of the arms; higher is shown."""
@@ -75,19 +86,30 @@ class ScoringPolicy:
     def _shape(self, contexts: np.ndarray) -> tuple[int, ...]:
         """Return the shape (..., K) of the scores."""
         lead = contexts.shape[:-1]
-        return self._each if lead == self._worlds else lead  # all arms share a row, or a row each
+        return self._each if lead == self.worlds else lead  # all arms share a row, or a row each
 
-    def _checked(self, contexts: ArrayLike) -> np.ndarray:
+    def _fits(self, lead: tuple[int, ...]) -> bool:
+        """Return whether contexts of shape (*lead, d) are a row for all arms or a row for each."""
+        if lead == self.worlds:
+            return self.shares_rows
+        end = lead[-len(self._each) :]
+        if self.n_arms is None:
+            return len(end) == len(self._each) and end[:-1] == self.worlds and end[-1] > 0
+        return end == self._each
+
+    def checked(self, contexts: ArrayLike) -> np.ndarray:
+        """Return the contexts as floats; refuse them where they do not fit the policy."""
         contexts = checks.finite("contexts", contexts, longest=self.longest)
-        fits = contexts.ndim > 0 and self._shape(contexts)[-len(self._each) :] == self._each
+        fits = contexts.ndim > 0 and self._fits(contexts.shape[:-1])
         if not fits or self.n_features not in (None, contexts.shape[-1]):
-            d = self.n_features or "d"
-            expected = f"{(*self._each, d)} or {(*self._worlds, d)}"
+            k, d = self.n_arms or "K", self.n_features or "d"
+            expected = f"{(*self.worlds, k, d)}"
+            expected += f" or {(*self.worlds, d)}" if self.shares_rows else ", a row for each arm"
             raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
         return contexts
 
-    def _mask(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
-        """Return the mask of arms on offer (..., K), checked."""
+    def offer(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
+        """Return the mask (..., K) of the arms on offer for contexts that are already checked."""
         shape = self._shape(contexts)
         mask = np.ones(shape, dtype=bool) if available is None else np.asarray(available)
         if mask.dtype != bool or mask.shape[-1:] != shape[-1:] or not mask.any(axis=-1).all():
@@ -107,30 +129,30 @@ class ScoringPolicy:
     def _offered(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
         """Return the scores (..., K), -inf for an arm that is not on offer."""
         if available is not None:
-            mask = self._mask(contexts, available)
+            mask = self.offer(contexts, available)
             return np.where(mask, self.scores(contexts), -np.inf)
         scores, shape = self.scores(contexts), self._shape(contexts)
         return scores if scores.shape == shape else np.broadcast_to(scores, shape)
 
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the best available arm of each context: an ``int``, or an array of them."""
-        offered = self._offered(self._checked(contexts), available)
+        offered = self._offered(self.checked(contexts), available)
         arms = argmax_random_ties(offered, self.rng)
         return int(arms) if offered.ndim == 1 else arms
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) with which ``select`` chooses each arm."""
-        offered = self._offered(self._checked(contexts), available)
+        offered = self._offered(self.checked(contexts), available)
         best = offered == offered.max(axis=-1, keepdims=True)
         return best / best.sum(axis=-1, keepdims=True)
 
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
         """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""
-        arms = checks.ids("arm", arm, self.n_arms or UNBOUNDED)
-        if arms.shape != self._worlds:
-            raise ValueError(f"arm: got shape {arms.shape}, expected {self._worlds}")
-        rewards = checks.finite("reward", reward, self._worlds, self.longest)
-        row = (*self._worlds, self.n_features)
+        arms = checks.ids("arm", arm, self.n_arms)
+        if arms.shape != self.worlds:
+            raise ValueError(f"arm: got shape {arms.shape}, expected {self.worlds}")
+        rewards = checks.finite("reward", reward, self.worlds, self.longest)
+        row = (*self.worlds, self.n_features)
         context = checks.finite("context", context, row, self.longest)
         if self.learns:
             self._learn(arms, context, rewards)

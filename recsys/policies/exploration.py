@@ -38,7 +38,7 @@ class EpsilonGreedy:
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the greedy arm, or with probability ``epsilon`` a uniform available one."""
         greedy = np.asarray(self.policy.select(contexts, available))
-        mask = self.policy._mask(self.policy._checked(contexts), available)
+        mask = self.policy.offer(self.policy.checked(contexts), available)
         uniform = argmax_random_ties(mask.astype(float), self.rng)
         arms = np.where(self.rng.random(greedy.shape) < self.epsilon, uniform, greedy)
         return int(arms) if arms.ndim == 0 else arms
@@ -46,7 +46,7 @@ class EpsilonGreedy:
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) with which ``select`` chooses each arm."""
         greedy = self.policy.probabilities(contexts, available)
-        mask = self.policy._mask(self.policy._checked(contexts), available)
+        mask = self.policy.offer(self.policy.checked(contexts), available)
         uniform = mask / mask.sum(axis=-1, keepdims=True)
         return (1 - self.epsilon) * greedy + self.epsilon * uniform
 
@@ -90,7 +90,7 @@ class UpperConfidence(ScoringPolicy):
 
     def estimates(self, contexts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return the estimated mean reward of every arm and its width, both (..., K)."""
-        return self._estimates(self._checked(contexts))
+        return self._estimates(self.checked(contexts))
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the upper confidence bounds (..., K) for contexts that are already checked."""
@@ -99,7 +99,7 @@ class UpperConfidence(ScoringPolicy):
 
     def ucb(self, contexts: ArrayLike) -> np.ndarray:
         """Return the upper confidence bound (..., K) of every arm; no chance is involved."""
-        return UpperConfidence.scores(self, self._checked(contexts))
+        return UpperConfidence.scores(self, self.checked(contexts))
 
 
 class ThompsonSampling(UpperConfidence):
@@ -112,7 +112,7 @@ class ThompsonSampling(UpperConfidence):
 
     def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
         """Return the probability (..., K) that each arm's draw is the largest, to about 1e-3."""
-        contexts = self._checked(contexts)
-        mask = self._mask(contexts, available)
+        contexts = self.checked(contexts)
+        mask = self.offer(contexts, available)
         mean, width = (np.broadcast_to(e, mask.shape) for e in self._estimates(contexts))
         return chances_on_offer(mean, self.alpha * width, mask)

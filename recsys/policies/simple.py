@@ -6,7 +6,7 @@ import numpy as np
 
 from recsys import checks
 from recsys.policies.base import ScoringPolicy
-from recsys.shop.records import Log
+from recsys.shop import Log
 
 
 class RandomPolicy(ScoringPolicy):

@@ -12,10 +12,10 @@ from neural_reference import Reference
 from recsys.lab.experiment import run
 from recsys.linear.linucb import SharedLinUCB
 from recsys.neural import neuralucb
-from recsys.neural.bonus import exploration_bonus
+from recsys.neural.bonus import FORMS, exploration_bonus
 from recsys.neural.dual_memory import KernelMemory
 from recsys.neural.memory import DiagonalMemory, FullMemory
-from recsys.neural.neuralucb import COVARIANCES, NeuralUCB
+from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
 from recsys.neural.training import Schedule
 from recsys.policies.exploration import EpsilonGreedy
@@ -68,6 +68,7 @@ MAKERS: dict[str, Callable[..., NeuralUCB]] = {
     "kernel": NeuralUCB,
     "full": lambda *a, **k: NeuralUCB(*a, covariance="full", **k),
     "diagonal": lambda *a, **k: NeuralUCB(*a, covariance="diagonal", **k),
+    "dual": lambda *a, **k: NeuralUCB(*a, covariance="dual", **k),
     "thompson": NeuralThompson,
     "linear": NeuralLinear,
     "greedy": lambda *a, **k: NeuralUCB(*a, **{**k, "alpha": 0.0}),
@@ -98,7 +99,7 @@ def teach(policy: NeuralUCB, rounds: int = 12, seed: int = 2) -> NeuralUCB:
 
 
 @pytest.mark.parametrize("deviation", DEVIATIONS)
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", FORMS)
 def test_ucb_is_that_of_the_paper_by_autograd_and_an_explicit_inverse(
     covariance: str, deviation: str
 ):
@@ -520,7 +521,9 @@ def test_settings_outside_their_range_are_refused(name: str):
         with refuses("alpha"):
             NeuralUCB(3, alpha=value)
     with refuses("covariance"):
-        NeuralUCB(3, covariance="kernel")
+        NeuralUCB(3, covariance="other")
+    with refuses("covariance"):
+        NeuralLinear(3, covariance="kernel")
 
 
 def test_a_training_that_diverges_keeps_the_round_and_the_network():
@@ -546,7 +549,7 @@ def log_of(n: int, *worlds: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((*worlds, n, 3)), rng.random((*worlds, n))
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", FORMS)
 @pytest.mark.parametrize("chunk", [4, 1_024])
 def test_reading_trains_on_all_rounds_and_adds_their_gradients_afterwards(
     covariance: str, chunk: int, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from recsys.gradients.backprop import Factors, gradient_factors
 from recsys.neural import neuralucb, pruning
+from recsys.neural.bonus import FORMS
 from recsys.neural.growing import GrowingCholesky
 from recsys.neural.memory import DiagonalMemory
 from recsys.neural.neuralucb import NeuralUCB
@@ -15,8 +16,6 @@ from recsys.neural.pruning import contenders
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
 from recsys.neural.training import Schedule
 from strategies import few, modest, random_mlp
-
-COVARIANCES = ("kernel", "full", "diagonal")
 
 
 def taught(rounds: int, seed: int, hidden: tuple = (8, 6), **options: object) -> NeuralUCB:
@@ -29,7 +28,7 @@ def taught(rounds: int, seed: int, hidden: tuple = (8, 6), **options: object) ->
     return policy
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", FORMS)
 @modest
 @given(
     data=st.data(),
@@ -71,7 +70,7 @@ def test_the_arm_is_that_with_the_largest_of_all_bounds(
                 assert arm == bounds.argmax()
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", FORMS)
 def test_arms_that_look_alike_are_tied_as_ever(covariance: str, monkeypatch):
     policy = taught(30, 1, covariance=covariance)
     rows = np.random.default_rng(2).standard_normal((40, 3))
@@ -118,13 +117,13 @@ def test_few_bounds_are_computed(covariance: str, rounds: int):
     rounds=st.integers(0, 300),
     share=st.floats(0.0, 1.2),
 )
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", FORMS)
 def test_no_rival_is_missing_and_bonuses_are_right(
     covariance: str, seed: int, depth: int, rounds: int, share: float
 ):
     rng = np.random.default_rng(seed)
     model = random_mlp(rng, depth)
-    memory = neuralucb.COVARIANCES[covariance](model, 0.3, 0.5)
+    memory = FORMS[covariance](model, 0.3, 0.5)
     X = torch.from_numpy(rng.standard_normal((rounds + 30, model[0].in_features)))
     memory.add(gradient_factors(model, X[30:]))
     found = gradient_factors(model, X[:30])

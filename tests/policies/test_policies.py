@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from recsys.policies.base import ScoringPolicy, argmax_random_ties
+from recsys.policies.base import Policy, ScoringPolicy, argmax_random_ties
 from recsys.policies.exploration import EpsilonGreedy
 from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
 from strategies import ByContext, modest, refuses, small_shop
@@ -25,6 +25,12 @@ MAKERS: dict[str, Callable[[int, int | None], object]] = {
     ),
 }
 every_policy = pytest.mark.parametrize("name", MAKERS)
+
+
+class ByAnyNumber(ByContext):
+    """Has nothing to keep for an arm, and wants a row for each."""
+
+    counts_arms = shares_rows = False
 
 
 def frequencies(arms: np.ndarray, k: int) -> np.ndarray:
@@ -90,6 +96,61 @@ def test_select_draws_each_arm_with_its_stated_probability(name: str, available:
     assert (counts[~possible] == 0).all()
     if possible.sum() > 1:
         assert stats.chisquare(counts[possible], n * stated[possible]).pvalue > 1e-3
+
+
+@every_policy
+def test_every_world_has_its_own_probabilities(name: str):
+    policy, n = MAKERS[name](4, 3), 3_000
+    if name != "random":  # a click or two, so that worlds differ where a policy learns
+        for arm in ([0, 1, 2], [0, 1, 3]):
+            policy.update(np.array(arm), np.zeros((3, 1)), np.array([1.0, 0.0, 1.0]))
+    contexts = np.array([[0.5, 0.5, 0.1, 0.0], [0.2, 0.9, 0.9, 0.9], [1.0, 0.0, 0.0, 1.0]])[
+        ..., None
+    ]
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [0, 1, 1, 1]], dtype=bool)
+    stated = policy.probabilities(contexts, mask)
+    assert stated.shape == (3, 4)
+    assert (stated[~mask] == 0).all()
+    assert np.allclose(stated.sum(axis=-1), 1.0, rtol=0, atol=1e-12)
+    shown = np.array([policy.select(contexts, mask) for _ in range(n)])  # (n, 3)
+    for world in range(3):
+        counts, possible = frequencies(shown[:, world], 4), stated[world] > 0
+        assert (counts[~possible] == 0).all()
+        if possible.sum() > 1:
+            assert stats.chisquare(counts[possible], n * stated[world, possible]).pvalue > 1e-3
+
+
+@every_policy
+def test_what_an_experiment_asks_of_a_policy_is_public(name: str):
+    policy = MAKERS[name](4, None)
+    asked = set(Policy.__annotations__) | {n for n in vars(Policy) if n[0] != "_"}
+    assert asked == {"learns", "rng", "select", "probabilities", "update"}
+    assert all(hasattr(policy, name) for name in asked)
+    assert isinstance(policy.rng, np.random.Generator)
+    before = policy.rng.bit_generator.state
+    policy.probabilities(np.zeros((4, 1)))  # all tie, and no draw is needed to say so
+    assert policy.rng.bit_generator.state == before
+
+
+def test_a_policy_that_counts_its_arms_must_know_their_number():
+    assert ByAnyNumber(None).select([[0.1], [0.7], [0.3]]) == 1
+    assert ByAnyNumber(None).select([[0.1], [0.7]]) == 1
+    assert ByAnyNumber(2).select([[0.1], [0.7]]) == 1
+    for policy, shape in (
+        (ByAnyNumber(None), (0, 1)),
+        (ByAnyNumber(None), (1,)),
+        (ByAnyNumber(2), (3, 1)),
+        (ByAnyNumber(None, 2), (3, 4, 1)),
+        (ByAnyNumber(None, 2), (2, 1)),
+    ):
+        with refuses("contexts", policy):
+            policy.select(np.zeros(shape))
+    for arm in (-1, 0.5, 2**63):
+        with refuses("arm"):
+            ByAnyNumber(None).update(arm, [0.0], 1.0)
+    ByAnyNumber(None).update(2**62, [0.0], 1.0)
+    with refuses("n_arms"):
+        ByContext(None)
 
 
 @pytest.mark.parametrize(
