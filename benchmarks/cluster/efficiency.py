@@ -90,7 +90,7 @@ def measure(rounds: int, repeats: int) -> dict:
     play = sweep.player(sweep.SEEDS, rounds // 2, rounds - rounds // 2)
     cases = list(product([0.1], [1.0, 0.9997], [1.0], range(4)))
 
-    empty = np.zeros((2, sweep.BLOCK))
+    empty = np.zeros((2, sweep.SEEDS_A_TASK))
 
     def nothing(case: int) -> np.ndarray:  # as large as a task both ways
         return play and empty
@@ -151,7 +151,7 @@ def measure(rounds: int, repeats: int) -> dict:
         "date": date.today().isoformat(),
         "machine": hardware(),
         "versions": {name: version(name) for name in ("dask", "distributed", "joblib", "numpy")},
-        "task": {"seeds": sweep.BLOCK, "rounds": rounds, "seconds": task},
+        "task": {"seeds": sweep.SEEDS_A_TASK, "rounds": rounds, "seconds": task},
         "measured": {
             "tasks": len(cases),
             "repeats": repeats,
@@ -163,7 +163,7 @@ def measure(rounds: int, repeats: int) -> dict:
             "send_seconds": send,
             "start_seconds": start,
         },
-        "estimated": estimate(grid * sweep.SEEDS // sweep.BLOCK, task, send, start),
+        "estimated": estimate(grid * sweep.SEEDS // sweep.SEEDS_A_TASK, task, send, start),
     }
 
 

@@ -34,7 +34,7 @@ from recsys.shop.simulator import Shop
 ALPHAS = (0.05, 0.1, 0.2, 0.5)
 GAMMAS = (1.0, 0.9999, 0.9997, 0.999)
 STRENGTHS = (0.0, 0.25, 0.5, 1.0)
-SEEDS, BLOCK = 200, 20
+SEEDS, SEEDS_A_TASK = 200, 20
 BEFORE = AFTER = 10_000  # rounds
 RIDGE = 0.3
 
@@ -50,7 +50,10 @@ def player(seeds: int, before: int, after: int) -> Callable[[Case], np.ndarray]:
 
     def play(case: Case) -> np.ndarray:
         alpha, gamma, strength, block = case
-        shops = [Shop(seed=seed) for seed in range(block * BLOCK, min((block + 1) * BLOCK, seeds))]
+        shops = [
+            Shop(seed=seed)
+            for seed in range(block * SEEDS_A_TASK, min((block + 1) * SEEDS_A_TASK, seeds))
+        ]
         for shop in shops:
             shop.shock(at=before, strength=strength)
         rng = np.random.default_rng(block)  # breaks ties, the same for all settings
@@ -80,7 +83,7 @@ def sweep(
         those of the best products.
     """
     settings = list(product(alphas, gammas, strengths))
-    blocks = range(-(-seeds // BLOCK))
+    blocks = range(-(-seeds // SEEDS_A_TASK))
     cases = [(*setting, block) for setting in settings for block in blocks]
     parts = over_cases(player(seeds, before, after), cases, progress=progress)
     return {s: np.concatenate([parts[(*s, b)] for b in blocks], axis=1) for s in settings}

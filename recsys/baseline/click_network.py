@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from recsys import checks
+from recsys import archive, checks
 from recsys.baseline.training import History, Training, train
 from recsys.policies import ScoringPolicy
 from recsys.shop import Featurizer, Log
@@ -122,20 +121,15 @@ class ClickNetwork(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write settings and parameters to an ``.npz`` archive of plain arrays."""
-        arrays = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
-        with Path(path).open("wb") as file:  # savez would append a suffix to a bare path
-            np.savez(file, settings=np.array(json.dumps(self.settings)), **arrays)
+        archive.save(path, self.settings, {"parameters": list(self.state_dict().values())})
 
     @classmethod
     def load(cls, path: str | Path) -> ClickNetwork:
         """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
-        with np.load(path, allow_pickle=False) as archive:
-            settings = json.loads(str(archive["settings"]))
-            state = {k: torch.from_numpy(archive[k]) for k in archive.files if k != "settings"}
-        settings["vocabularies"] = tuple(settings["vocabularies"])
-        settings["hidden"] = tuple(settings["hidden"])
+        settings, groups = archive.load(path)
         model = cls(**settings)
-        model.load_state_dict(state)
+        saved = (tensor for group in groups.values() for tensor in group)
+        model.load_state_dict(dict(zip(model.state_dict(), saved, strict=True)))
         return model
 
 

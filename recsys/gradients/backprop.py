@@ -2,7 +2,7 @@
 
 For arm k and layer l the gradient of the score is the outer product δ_l a_{l-1}ᵀ, and δ_l for the
 bias (``prop-mlp-gradient``). Rows of a batch do not meet in an MLP, so one forward pass and one
-reverse sweep over all K rows give the factors of all K gradients (``prop-batched-jacobian``), and
+backward pass over all K rows give the factors of all K gradients (``prop-batched-jacobian``), and
 what follows from inner products of gradients follows from the factors alone
 (``prop-layerwise-kernel``). A gradient itself has p numbers, its factors only about √p.
 
@@ -135,7 +135,7 @@ class Factors:
 
 
 def gradient_factors(model: nn.Module, X: ArrayLike | torch.Tensor) -> Factors:
-    """Return the factors of all per-arm gradients: one forward pass, one batched reverse sweep.
+    """Return the factors of all per-arm gradients: one forward pass, one batched backward pass.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ one pass over the sum is not enough). The ways differ in who notices that the pa
 ``vmap``        ``torch.func.vmap`` of ``grad`` of ``functional_call``
 ``batched``     ``torch.autograd.grad(..., is_grads_batched=True)`` on K outputs of one batch;
                 each of K passes goes through all K rows, so it works in chunks
-``closed_form`` we: one forward pass, one reverse sweep for the factors of all rows
+``closed_form`` we: one forward pass, one backward pass for the factors of all rows
                 (``prop-batched-jacobian``), and outer products straight into the result
 =============== ============================================================================
 

@@ -2,7 +2,7 @@
 
 Both forget for every model in every round, whichever model the round taught: otherwise what is
 known of an arm that is no longer shown would never grow old. Both take the parameters of
-``LinearMemory``, in that order, and how to forget by its name. Shapes as in ``linear_memory``.
+``LinearMemory``, and how to forget. Shapes as in ``memory``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,15 @@ class WindowMemory(RidgeMemory):
 
     refresh_every = 64
 
-    def __init__(self, *regressions: float | None, window: int = 1000) -> None:
-        super().__init__(*regressions)
+    def __init__(
+        self,
+        n_models: int,
+        n_features: int,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        window: int = 1000,
+    ) -> None:
+        super().__init__(n_models, n_features, ridge, n_worlds)
         self.window = checks.integer("window", window, 1)
         self.rounds = 0
         self._rows = np.zeros(self.shape, dtype=np.int64)  # (M,) rows in the window
@@ -84,8 +91,15 @@ class DiscountedMemory(LinearMemory):
     of the largest one: features should be of comparable size.
     """
 
-    def __init__(self, *regressions: float | None, gamma: float = 0.999) -> None:
-        super().__init__(*regressions)
+    def __init__(
+        self,
+        n_models: int,
+        n_features: int,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        gamma: float = 0.999,
+    ) -> None:
+        super().__init__(n_models, n_features, ridge, n_worlds)
         self.gamma = checks.number("gamma", gamma, 1e-6, 1.0)
         d = self.n_features
         self.rounds = 0

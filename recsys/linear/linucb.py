@@ -1,9 +1,15 @@
-"""LinUCB and its relatives: a linear model, and optimism about what it does not know yet.
+"""LinUCB and its relatives: a ridge regression for each arm, and optimism about what it misses.
 
-Each policy scores an arm by its estimated reward plus ``alpha`` times how unsure the estimate is.
-What is remembered is the business of ``linear_memory`` (all) and ``forgetful_memory`` (the recent
-past). The greedy policy is ``LinUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is
-ε-greedy.
+An arm with the rows x and rewards r so far has (``thm-ridge``)
+
+    A = λI + Σ x xᵀ,    b = Σ r x,    θ̂ = A⁻¹b,
+
+and its score for a new row x is the estimated reward plus α times how unsure it is,
+
+    θ̂ᵀx + α √(xᵀA⁻¹x).
+
+``memory`` holds the regressions, and ``forgetful_memory`` those that let old rounds go. The greedy
+policy is ``LinUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is ε-greedy.
 
 Shapes: K arms, d features; contexts are (K, d), a row per arm, or (d,), a row that all arms share.
 With ``n_worlds=S`` every shape gets a leading axis of S.
@@ -24,7 +30,7 @@ class LinUCB(UpperConfidence):
 
     Each arm a has a ridge regression of its own (``thm-ridge``). It shows the arm with the largest
     θ̂ₐᵀx + α √(xᵀAₐ⁻¹x), which is the largest value of θᵀx over an ellipsoid around θ̂ₐ
-    (``lem-ucb-ellipsoid``), with ties broken at random. ``linear_memory.RidgeMemory`` says how the
+    (``lem-ucb-ellipsoid``), with ties broken at random. ``memory.RidgeMemory`` says how the
     inverses follow each update, and why their rounding errors do not pile up.
 
     Parameters
@@ -39,8 +45,6 @@ class LinUCB(UpperConfidence):
         Number S of independent worlds played at once; ``None`` for one world without the axis.
     rng : numpy.random.Generator, optional
         Source of the policy's own draws.
-    **forgetting :
-        What the memory of a relative takes in addition: ``gamma`` or ``window``.
 
     Raises
     ------
@@ -51,7 +55,6 @@ class LinUCB(UpperConfidence):
 
     learns = True
     longest = 1e100  # beyond it a product of sums could overflow
-    remembers: type[LinearMemory] = RidgeMemory  # what is kept of the past
     disjoint = True  # one model for each arm; False: one for all arms
 
     def __init__(
@@ -62,13 +65,15 @@ class LinUCB(UpperConfidence):
         ridge: float = 1.0,
         n_worlds: int | None = None,
         rng: np.random.Generator | None = None,
-        **forgetting: float,
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
         self.alpha = checks.number("alpha", alpha, 0.0)
         self.n_features = checks.integer("n_features", n_features, 1)
-        n_models = self.n_arms if self.disjoint else 1
-        self.memory = self.remembers(n_models, n_features, ridge, self.n_worlds, **forgetting)
+        self.memory = self._new_memory(self.n_arms if self.disjoint else 1, ridge)
+
+    def _new_memory(self, n_models: int, ridge: float) -> LinearMemory:
+        """Return what is kept of the past, here all of it."""
+        return RidgeMemory(n_models, self.n_features, ridge, self.n_worlds)
 
     @property
     def theta(self) -> np.ndarray:
@@ -96,14 +101,28 @@ class DiscountedLinUCB(LinUCB):
 
     Parameters
     ----------
-    gamma : float
-        Discount γ of a round, in [1e-6, 1], by default 0.999; about 1/(1-γ) rounds count.
-        With 1 it is LinUCB.
-    **others :
+    n_arms, n_features, alpha, ridge, n_worlds, rng :
         As for ``LinUCB``.
+    gamma : float
+        Discount γ of a round, in [1e-6, 1]; about 1/(1-γ) rounds count. With 1 it is LinUCB.
     """
 
-    remembers = DiscountedMemory
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        gamma: float = 0.999,
+    ) -> None:
+        self.gamma = gamma  # the memory checks it
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+
+    def _new_memory(self, n_models: int, ridge: float) -> LinearMemory:
+        return DiscountedMemory(n_models, self.n_features, ridge, self.n_worlds, self.gamma)
 
 
 class SlidingWindowLinUCB(LinUCB):
@@ -114,13 +133,28 @@ class SlidingWindowLinUCB(LinUCB):
 
     Parameters
     ----------
-    window : int
-        Number of rounds that count, at least 1, by default 1000.
-    **others :
+    n_arms, n_features, alpha, ridge, n_worlds, rng :
         As for ``LinUCB``.
+    window : int
+        Number of rounds that count, at least 1.
     """
 
-    remembers = WindowMemory
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        window: int = 1000,
+    ) -> None:
+        self.window = window  # the memory checks it
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+
+    def _new_memory(self, n_models: int, ridge: float) -> LinearMemory:
+        return WindowMemory(n_models, self.n_features, ridge, self.n_worlds, self.window)
 
 
 class SharedLinUCB(LinUCB):

@@ -1,11 +1,20 @@
 """What a linear policy remembers of each arm: ridge regression that learns one row at a time.
 
-A memory answers one question: for a context, what mean reward is estimated, and how wide is the
-interval around it? Here everything counts; in ``forgetful_memory`` only the recent past does. A
-memory holds M models, one for each arm, or a single one that all arms share. Shapes: d features; S
-worlds add a leading axis to every array.
+Of an arm's rows x and rewards r so far it keeps (``thm-ridge``)
 
-Arguments are checked by the policy that owns the memory.
+    A = λI + Σ x xᵀ,    b = Σ r x,    θ̂ = A⁻¹b,
+
+and answers one question: for a row x, what mean reward is estimated, θ̂ᵀx, and how wide is the
+interval around it, √(xᵀA⁻¹x)? One more row changes A by x xᵀ, so A⁻¹ need not be computed again: it
+follows by the Sherman–Morrison formula, in d² operations instead of d³ (``lem-sherman-morrison``).
+
+That is ``RidgeMemory``, in which everything counts; in ``forgetful_memory`` only the recent past
+does. What keeps it right and what keeps it fast stand behind calls of one line: ``_refresh`` takes
+rounding errors away, ``widths`` reads no more numbers than a decision needs, and ``products`` does
+to one row what it does to a row for each of many worlds.
+
+A memory holds M models, one for each arm, or a single one that all arms share. Shapes: d features;
+S worlds add a leading axis to every array. The policy that owns the memory checks the arguments.
 """
 
 from __future__ import annotations
@@ -13,30 +22,10 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.linear.products import (
-    at_least,
-    inner_products,
-    matvec,
-    outer,
-    scaled,
-    vecdot,
-)
+from recsys.linear.products import at_least, inner_products, matvec, outer, scaled, vecdot
 from recsys.linear.widths import widths_of
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
-
-
-def fresh_inverse(A: np.ndarray) -> np.ndarray:
-    """Return the inverse (d, d) of a symmetric positive definite matrix, exactly symmetric.
-
-    Features of very different size do no harm: they are first scaled by powers of two, which
-    rounds nothing, so that the diagonal is near 1. The inverse of λI is exactly I/λ.
-    """
-    scale = np.exp2(-np.round(np.log2(np.diagonal(A)) / 2))
-    values, vectors = np.linalg.eigh(A * outer(scale, scale))
-    floor = len(A) * np.finfo(float).eps * values[-1]  # rounding may push a small value below 0
-    inverse = (vectors / np.maximum(values, floor)) @ vectors.T
-    return (inverse + inverse.T) / 2 * outer(scale, scale)
 
 
 class LinearMemory:
@@ -67,12 +56,12 @@ class LinearMemory:
     ) -> None:
         self.n_features = checks.integer("n_features", n_features, 1)
         self.ridge = checks.number("ridge", ridge, 1e-12)
-        self._worlds = None if n_worlds is None else np.arange(n_worlds)
+        self._every_world = None if n_worlds is None else np.arange(n_worlds)  # an index
         self.shape = (n_models,) if n_worlds is None else (n_worlds, n_models)
 
     def _at(self, models: np.ndarray) -> tuple:
         """Return the index of one model in each world."""
-        return (int(models),) if self._worlds is None else (self._worlds, models)
+        return (int(models),) if self._every_world is None else (self._every_world, models)
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the estimated mean rewards and their widths, (..., M) each.
@@ -117,6 +106,15 @@ class RidgeMemory(LinearMemory):
         self._change = np.zeros((*self._pair.shape, d))  # and what it adds to A and A⁻¹
         self._widths = widths_of(self.shape, d, self.ridge)  # a copy of A⁻¹, quick to read
 
+    def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
+        squared = self._widths.forms(rows, self.A_inv)
+        return inner_products(self.theta, rows), np.sqrt(np.maximum(squared, 0.0))
+
+    def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Add the row to A, b and θ̂ of one model in each world."""
+        self._rank_one(self._at(models), x, reward, 1.0)
+
     @property
     def A(self) -> np.ndarray:
         """The matrices A (M, d, d), a view."""
@@ -126,15 +124,6 @@ class RidgeMemory(LinearMemory):
     def A_inv(self) -> np.ndarray:
         """The matrices A⁻¹ (M, d, d), a view."""
         return self._both[1]
-
-    def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
-        squared = self._widths.forms(rows, self.A_inv)
-        return inner_products(self.theta, rows), np.sqrt(np.maximum(squared, 0.0))
-
-    def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
-        """Add the row to A, b and θ̂ of one model in each world."""
-        self._rank_one(self._at(models), x, reward, 1.0)
 
     def _rank_one(self, at: tuple, x: np.ndarray, reward: np.ndarray, sign: float) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
@@ -151,7 +140,7 @@ class RidgeMemory(LinearMemory):
     def _add_outer(
         self, at: tuple, x: np.ndarray, sign: float, direction: np.ndarray, factor: np.ndarray
     ) -> None:
-        """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: a call for both.
+        """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: one call for both.
 
         The products of vectors are exactly symmetric, and so remains what they are added to.
         """
@@ -160,7 +149,7 @@ class RidgeMemory(LinearMemory):
         np.multiply(pair[..., :, None], pair[..., None, :], out=change)
         if sign < 0:
             change[0] *= sign
-        if self._worlds is None:
+        if self._every_world is None:
             change[1] *= factor
             both = self._both[:, at[0]]  # a view
             both += change
@@ -172,7 +161,7 @@ class RidgeMemory(LinearMemory):
         """Compute A⁻¹ from A where it is old or the last update was badly scaled."""
         old = self._age[at] >= self.refresh_every
         due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])
-        if not (due if self._worlds is None else due.any()):
+        if not (due if self._every_world is None else due.any()):
             return
         for world in np.argwhere(due):
             one = tuple(np.asarray(part)[tuple(world)] for part in at)
@@ -182,3 +171,16 @@ class RidgeMemory(LinearMemory):
 
     def _recount(self, one: tuple) -> None:
         """Mend A and b of one model before a fresh inverse; plain sums need no mending."""
+
+
+def fresh_inverse(A: np.ndarray) -> np.ndarray:
+    """Return the inverse (d, d) of a symmetric positive definite matrix, exactly symmetric.
+
+    Features of very different size do no harm: they are first scaled by powers of two, which
+    rounds nothing, so that the diagonal is near 1. The inverse of λI is exactly I/λ.
+    """
+    scale = np.exp2(-np.round(np.log2(np.diagonal(A)) / 2))
+    values, vectors = np.linalg.eigh(A * outer(scale, scale))
+    floor = len(A) * np.finfo(float).eps * values[-1]  # rounding may push a small value below 0
+    inverse = (vectors / np.maximum(values, floor)) @ vectors.T
+    return (inverse + inverse.T) / 2 * outer(scale, scale)

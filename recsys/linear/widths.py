@@ -1,15 +1,19 @@
-"""The widths of many arms that were played a few times each, without reading their matrices.
+"""How unsure is every arm: xᵀA⁻¹x of many models, without reading more numbers than it takes.
 
-After n rows an arm's inverse is A⁻¹ = I/λ - Σᵢ sᵢ uᵢuᵢᵀ, where uᵢ is A⁻¹x and sᵢ is 1/(1 + xᵀA⁻¹x)
-at row i (``lem-sherman-morrison``). So
+The answer is ``products.quadratic_forms(A_inv, rows)``, and up to rounding nothing here has another
+one. But a decision among many arms takes the time of reading their matrices, so less of them is
+kept beside them, quick to read:
 
-    xᵀA⁻¹x = ‖x‖²/λ - Σᵢ sᵢ (uᵢᵀx)²,
+``AllTriangles``
+    A⁻¹ is symmetric. Where all arms share the row x, its upper triangle is enough: half of it.
 
-n vectors to read in the place of a matrix: less than the d(d+1)/2 numbers of a triangle as long as
-n < d/2. An arm that was never played costs nothing. In a large catalogue most arms are of this
-kind, and reading the state is what a decision takes its time for.
+``FewRows``
+    After n rows A⁻¹ = I/λ - Σᵢ sᵢ uᵢuᵢᵀ, where uᵢ is A⁻¹x and sᵢ is 1/(1 + xᵀA⁻¹x) at row i
+    (``lem-sherman-morrison``), so xᵀA⁻¹x = ‖x‖²/λ - Σᵢ sᵢ (uᵢᵀx)²: n vectors to read in the place
+    of a matrix, less than the d(d+1)/2 numbers of a triangle as long as n < d/2. An arm that was
+    never played costs nothing. In a large catalogue most arms are of this kind.
 
-Shapes: M models in one world, d features.
+Shapes: M models, d features; worlds add a leading axis where all triangles are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +21,69 @@ from __future__ import annotations
 import numpy as np
 
 from recsys.linear.products import matvec, quadratic_forms, vecdot
+
+LARGE = 2**18  # numbers in all matrices from which reading them takes longer than calling NumPy
+
+
+def widths_of(shape: tuple[int, ...], d: int, ridge: float) -> FewRows | AllTriangles:
+    """Return what answers xᵀA⁻¹x for a stack of matrices of this shape that all are I/λ now."""
+    if len(shape) == 1 and shape[0] > 1 and shape[0] * d * d >= LARGE:
+        return FewRows(shape[0], d, ridge)
+    return AllTriangles(shape, d, ridge)
+
+
+class AllTriangles:
+    """Widths of matrices that fit the caches: triangles for a shared row, else the matrices."""
+
+    def __init__(self, shape: tuple[int, ...], d: int, ridge: float) -> None:
+        self.triangles = Triangles(shape, d)
+        self.triangles[...] = np.eye(d) / ridge
+        self.ndim = len(shape)  # of the stack of matrices
+
+    def forms(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+        """Return xᵀA⁻¹x (..., M) for a row that all models share, or a row each."""
+        if rows.ndim <= self.ndim:
+            return self.triangles.forms(rows)
+        return quadratic_forms(matrices, rows)
+
+    def follow(
+        self, at: tuple, matrix: np.ndarray, direction: np.ndarray, step: float, fresh: bool
+    ) -> None:
+        """Take over a changed inverse (..., d, d)."""
+        self.triangles[at] = matrix
+
+
+class Triangles:
+    """The upper triangles of symmetric matrices, for forms xᵀMx in which all share the row x.
+
+    xᵀMx is the sum of Mᵢⱼxᵢxⱼ over all i and j, and the terms (i, j) and (j, i) are equal. So the
+    entries above the diagonal are kept doubled and those below it not at all: one product with the
+    numbers xᵢxⱼ, i ≤ j, serves all matrices and reads half as much memory.
+
+    Parameters
+    ----------
+    lead : tuple of int
+        Shape (..., M) of the stack of matrices; they are to be set.
+    d : int
+        Rows and columns of a matrix.
+    """
+
+    def __init__(self, lead: tuple[int, ...], d: int) -> None:
+        i, j = self.pairs = np.stack(np.triu_indices(d))  # (2, d(d+1)/2)
+        self.place = d * i + j  # in a matrix written as one row
+        self.times = np.where(i == j, 1.0, 2.0)
+        self.entries = np.empty((*lead, len(i)))  # (..., M, d(d+1)/2)
+
+    def __setitem__(self, at: tuple, matrices: np.ndarray) -> None:
+        """Copy other matrices to the places ``at``."""
+        flat = matrices.reshape(*matrices.shape[:-2], -1)
+        self.entries[at] = flat.take(self.place, axis=-1) * self.times
+
+    def forms(self, rows: np.ndarray, n: int | None = None) -> np.ndarray:
+        """Return xᵀMx (..., M) for rows (..., d), of the first n matrices where n is given."""
+        both = rows.take(self.pairs, axis=-1)  # (..., 2, d(d+1)/2); take is quicker than []
+        entries = self.entries if n is None else self.entries[..., :n, :]
+        return matvec(entries, both[..., 0, :] * both[..., 1, :])
 
 
 class FewRows:
@@ -107,67 +174,3 @@ class FewRows:
             longer = np.empty((2 * len(kept), *kept.shape[1:]), dtype=kept.dtype)
             longer[: len(kept)] = kept
             setattr(self, name, longer)
-
-
-class Triangles:
-    """The upper triangles of symmetric matrices, for forms xᵀMx in which all share the row x.
-
-    xᵀMx is the sum of Mᵢⱼxᵢxⱼ over all i and j, and the terms (i, j) and (j, i) are equal. So the
-    entries above the diagonal are kept doubled and those below it not at all: one product with the
-    numbers xᵢxⱼ, i ≤ j, serves all matrices and reads half as much memory.
-
-    Parameters
-    ----------
-    lead : tuple of int
-        Shape (..., M) of the stack of matrices; they are to be set.
-    d : int
-        Rows and columns of a matrix.
-    """
-
-    def __init__(self, lead: tuple[int, ...], d: int) -> None:
-        i, j = self.pairs = np.stack(np.triu_indices(d))  # (2, d(d+1)/2)
-        self.place = d * i + j  # in a matrix written as one row
-        self.times = np.where(i == j, 1.0, 2.0)
-        self.entries = np.empty((*lead, len(i)))  # (..., M, d(d+1)/2)
-
-    def __setitem__(self, at: tuple, matrices: np.ndarray) -> None:
-        """Copy other matrices to the places ``at``."""
-        flat = matrices.reshape(*matrices.shape[:-2], -1)
-        self.entries[at] = flat.take(self.place, axis=-1) * self.times
-
-    def forms(self, rows: np.ndarray, n: int | None = None) -> np.ndarray:
-        """Return xᵀMx (..., M) for rows (..., d), of the first n matrices where n is given."""
-        both = rows.take(self.pairs, axis=-1)  # (..., 2, d(d+1)/2); take is quicker than []
-        entries = self.entries if n is None else self.entries[..., :n, :]
-        return matvec(entries, both[..., 0, :] * both[..., 1, :])
-
-
-LARGE = 2**18  # numbers in all matrices from which reading them takes longer than calling NumPy
-
-
-class AllTriangles:
-    """Widths of matrices that fit the caches: triangles for a shared row, else the matrices."""
-
-    def __init__(self, shape: tuple[int, ...], d: int, ridge: float) -> None:
-        self.triangles = Triangles(shape, d)
-        self.triangles[...] = np.eye(d) / ridge
-        self.ndim = len(shape)  # of the stack of matrices
-
-    def forms(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-        """Return xᵀA⁻¹x (..., M) for a row that all models share, or a row each."""
-        if rows.ndim <= self.ndim:
-            return self.triangles.forms(rows)
-        return quadratic_forms(matrices, rows)
-
-    def follow(
-        self, at: tuple, matrix: np.ndarray, direction: np.ndarray, step: float, fresh: bool
-    ) -> None:
-        """Take over a changed inverse (..., d, d)."""
-        self.triangles[at] = matrix
-
-
-def widths_of(shape: tuple[int, ...], d: int, ridge: float) -> FewRows | AllTriangles:
-    """Return what answers xᵀA⁻¹x for matrices that all are I/λ now."""
-    if len(shape) == 1 and shape[0] > 1 and shape[0] * d * d >= LARGE:
-        return FewRows(shape[0], d, ridge)
-    return AllTriangles(shape, d, ridge)

@@ -5,8 +5,9 @@ The objective is that of the paper (Zhou, Li & Gu 2020, Algorithm 2),
     Σ_i (f(x_i; θ) - r_i)² / 2 + mλ ‖θ - θ₀‖² / 2
 
 over the rounds i played. In a small network the time of a step is the time of its calls, so the
-gradient is taken by the same hand-written sweep as the per-arm gradients, with the residuals in
-the place of ones: the gradient of layer l is Σ_i (f - r)_i δ_l a_{l-1}ᵀ, one matrix product.
+gradient is taken by the same hand-written backward pass as the per-arm gradients, with the
+residuals in the place of ones: the gradient of layer l is Σ_i (f - r)_i δ_l a_{l-1}ᵀ, one matrix
+product.
 
 Shapes: n rounds, d features. S stacked networks add a leading axis of S.
 """

@@ -15,7 +15,7 @@ from recsys import checks
 
 STREAMS = ("users", "products", "arrivals", "clicks", "logging", "churn", "drift", "ties")
 HORIZON = 2**62  # no round comes later
-BLOCK = 8_192  # rounds whose numbers are drawn together
+STRETCH = 8_192  # rounds whose numbers are drawn together
 
 
 class Streams:
@@ -31,7 +31,7 @@ class Streams:
         self.seed = checks.integer("seed", seed, 0)
         children = np.random.SeedSequence(self.seed).spawn(len(STREAMS))
         self._children = dict(zip(STREAMS, children, strict=True))
-        self._blocks: dict[tuple[str, int], np.ndarray] = {}
+        self._drawn: dict[tuple[str, int], np.ndarray] = {}
 
     def rng(self, stream: str, *key: int) -> np.random.Generator:
         """Return a fresh generator of the stream, or of its child with the given key."""
@@ -47,16 +47,16 @@ class Streams:
         """Return the uniforms in [0, 1) of the rounds, in the shape of ``rounds``."""
         rounds = checks.ids("rounds", rounds, HORIZON)
         if rounds.size:  # the usual case: rounds that stand together are a piece of the stream
-            first, last = rounds.min() // BLOCK, rounds.max() // BLOCK
-            if (last - first) * BLOCK <= rounds.size:
-                piece = [self._block(stream, int(block)) for block in range(first, last + 1)]
-                return np.concatenate(piece)[rounds - first * BLOCK]
-        blocks, offsets = np.divmod(rounds, BLOCK)
-        wanted, inverse = np.unique(blocks, return_inverse=True)
-        drawn = np.stack([self._block(stream, int(block)) for block in wanted])
-        return drawn[inverse.reshape(blocks.shape), offsets]
+            first, last = rounds.min() // STRETCH, rounds.max() // STRETCH
+            if (last - first) * STRETCH <= rounds.size:
+                piece = [self._stretch(stream, int(part)) for part in range(first, last + 1)]
+                return np.concatenate(piece)[rounds - first * STRETCH]
+        stretches, offsets = np.divmod(rounds, STRETCH)
+        wanted, inverse = np.unique(stretches, return_inverse=True)
+        drawn = np.stack([self._stretch(stream, int(part)) for part in wanted])
+        return drawn[inverse.reshape(stretches.shape), offsets]
 
-    def _block(self, stream: str, block: int) -> np.ndarray:
-        if (stream, block) not in self._blocks:
-            self._blocks[stream, block] = self.rng(stream, block).random(BLOCK)
-        return self._blocks[stream, block]
+    def _stretch(self, stream: str, part: int) -> np.ndarray:
+        if (stream, part) not in self._drawn:
+            self._drawn[stream, part] = self.rng(stream, part).random(STRETCH)
+        return self._drawn[stream, part]

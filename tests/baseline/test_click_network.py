@@ -1,3 +1,4 @@
+import json
 import math
 import pickle
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys import archive
 from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
 from recsys.baseline.training import Training, train
 from recsys.shop.features import Identifiers, JointFeatures, ObservedFeatures
@@ -114,9 +116,26 @@ def test_a_network_comes_back_from_its_file_exactly(
 def test_the_file_holds_plain_arrays_only(tmp_path: Path):
     path = tmp_path / "network.npz"
     ClickNetwork(**SMALL).save(str(path))
-    with np.load(path, allow_pickle=False) as archive:
-        assert {archive[name].dtype.kind for name in archive.files} <= {"f", "U"}
-        assert set(archive.files) == {"settings", *ClickNetwork(**SMALL).state_dict()}
+    with np.load(path, allow_pickle=False) as file:
+        assert {file[name].dtype.kind for name in file.files} <= {"f", "U"}
+        n = len(ClickNetwork(**SMALL).state_dict())
+        assert set(file.files) == {"settings", *(f"parameters.{i}" for i in range(n))}
+
+
+def test_a_file_that_names_its_arrays_by_the_layers_is_read_as_well(tmp_path: Path):
+    model = ClickNetwork(**{**SMALL, "seed": 5})
+    arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+    settings = np.array(json.dumps(model.settings))
+    np.savez(tmp_path / "network.npz", settings=settings, **arrays)
+    assert snapshot(ClickNetwork.load(tmp_path / "network.npz")) == snapshot(model)
+
+
+def test_a_file_with_another_number_of_arrays_is_refused(tmp_path: Path):
+    model = ClickNetwork(**SMALL)
+    for parameters in (list(model.parameters())[:-1], [*model.parameters(), torch.zeros(1)]):
+        archive.save(tmp_path / "network", model.settings, {"parameters": parameters})
+        with pytest.raises(ValueError, match="zip"):
+            ClickNetwork.load(tmp_path / "network")
 
 
 def test_a_path_without_a_suffix_is_read_where_it_was_written(tmp_path: Path):
@@ -135,15 +154,15 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.parametrize("where", ["settings", "mlp.0.weight", "bare pickle"])
+@pytest.mark.parametrize("where", ["settings", "parameters.0", "bare pickle"])
 def test_a_file_with_a_pickled_object_is_refused_and_no_code_runs(tmp_path: Path, where: str):
     path, trace = tmp_path / "network.npz", tmp_path / "exploded"
     ClickNetwork(**SMALL).save(path)
     if where == "bare pickle":
         path.write_bytes(pickle.dumps(Bomb(trace)))
     else:
-        with np.load(path) as archive:
-            arrays = dict(archive)
+        with np.load(path) as file:
+            arrays = dict(file)
         arrays[where] = np.array([Bomb(trace)], dtype=object)
         np.savez(path, **arrays)
     with pytest.raises(ValueError, match="pickle"):

@@ -261,7 +261,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="load-unpickles",
-        file="baseline/click_network.py",
+        file="archive.py",
         before="allow_pickle=False",
         after="allow_pickle=True",
         killed_by=(

@@ -306,8 +306,8 @@ def test_the_record_follows_from_its_times():
     assert measured["efficiency_high"] == pytest.approx((one / (2 * two)).max())
     assert task["seconds"] == pytest.approx(np.median(one) / measured["tasks"])
     grid = len(sweep.ALPHAS) * len(sweep.GAMMAS) * len(sweep.STRENGTHS)
-    assert estimated["tasks"] == grid * sweep.SEEDS // sweep.BLOCK
-    assert (task["rounds"], task["seeds"]) == (sweep.BEFORE + sweep.AFTER, sweep.BLOCK)
+    assert estimated["tasks"] == grid * sweep.SEEDS // sweep.SEEDS_A_TASK
+    assert (task["rounds"], task["seeds"]) == (sweep.BEFORE + sweep.AFTER, sweep.SEEDS_A_TASK)
     sent = measured["start_seconds"] + estimated["tasks"] * measured["send_seconds"]
     rounds_of_tasks = -(-estimated["tasks"] // estimated["workers"])
     assert estimated["seconds"] == pytest.approx(sent + rounds_of_tasks * task["seconds"])

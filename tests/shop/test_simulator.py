@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from recsys.shop.simulator import HORIZON, Shop
-from recsys.shop.streams import BLOCK
+from recsys.shop.streams import STRETCH
 from recsys.shop.world import CATEGORIES, PERSONAS, ShopConfig
 from strategies import few, modest, refuses, small_shop, snapshot, z_score
 
@@ -176,7 +176,7 @@ def test_equal_features_may_hide_different_click_probabilities():
 def test_a_visit_is_the_same_alone_in_a_range_and_in_any_order(
     block: int, offset: int, n: int, order: object
 ):
-    start = max(0, block * BLOCK + offset)
+    start = max(0, block * STRETCH + offset)
     together = small_shop(4).visits(start, n)
     assert together.rounds.tolist() == list(range(start, start + n))
     shop = small_shop(4)
@@ -277,10 +277,10 @@ def test_the_logging_policy_changes_nothing_but_what_is_shown():
 def test_one_log_is_the_same_as_two_in_a_row():
     shop, other = small_shop(7), small_shop(7)
     for s in (shop, other):
-        s.shock(BLOCK - 20)
-        s.churn(BLOCK + 30, n_products=4, n_users=4)
-    whole = shop.log(BLOCK + 100)
-    parts = other.log(BLOCK - 7) + other.log(60) + other.log(47)
+        s.shock(STRETCH - 20)
+        s.churn(STRETCH + 30, n_products=4, n_users=4)
+    whole = shop.log(STRETCH + 100)
+    parts = other.log(STRETCH - 7) + other.log(60) + other.log(47)
     assert snapshot(whole) == snapshot(parts)
 
 

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recsys.shop.streams import BLOCK, STREAMS, Streams
+from recsys.shop.streams import STREAMS, STRETCH, Streams
 from strategies import modest, refuses
 
 NEAR_AN_EDGE = st.builds(
-    lambda block, offset: max(0, block * BLOCK + offset), st.integers(0, 3), st.integers(-3, 3)
+    lambda block, offset: max(0, block * STRETCH + offset), st.integers(0, 3), st.integers(-3, 3)
 )
 
 
@@ -25,7 +25,7 @@ def test_a_rounds_uniform_does_not_depend_on_what_else_was_asked_or_when(
 
 
 def test_every_round_has_its_own_number_across_block_edges():
-    drawn = Streams(3).uniforms("clicks", np.arange(3 * BLOCK + 7))
+    drawn = Streams(3).uniforms("clicks", np.arange(3 * STRETCH + 7))
     assert len(np.unique(drawn)) == len(drawn)
     assert drawn.min() >= 0.0
     assert drawn.max() < 1.0
@@ -33,7 +33,7 @@ def test_every_round_has_its_own_number_across_block_edges():
 
 def test_uniforms_keep_the_shape_of_the_rounds():
     streams = Streams(0)
-    rounds = np.array([[0, BLOCK], [2 * BLOCK + 1, 4]])
+    rounds = np.array([[0, STRETCH], [2 * STRETCH + 1, 4]])
     table = streams.uniforms("arrivals", rounds)
     assert table.shape == (2, 2)
     for place in np.ndindex(2, 2):
@@ -44,7 +44,7 @@ def test_uniforms_keep_the_shape_of_the_rounds():
 def test_the_numbers_of_a_stream_are_uniform_and_free_of_serial_correlation(stream: str):
     drawn = Streams(11).uniforms(stream, np.arange(40_000))
     assert stats.kstest(drawn, "uniform").pvalue > 1e-4
-    for lag in (1, 2, BLOCK):
+    for lag in (1, 2, STRETCH):
         r = np.corrcoef(drawn[:-lag], drawn[lag:])[0, 1]
         assert abs(r) * np.sqrt(len(drawn) - lag) < 4.5  # r is about N(0, 1/n) without correlation
 
