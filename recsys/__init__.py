@@ -1,45 +1,98 @@
 """The package behind *Modern Recommendation Systems: Notes and Code*.
 
-One idea a file; a chapter reads its file from top to bottom.
+One idea a file, a room a subject, and a face to every room: ``from recsys.shop import Shop``. What
+chapters share comes first; the test of the layers says which room may ask which.
 
-==========================  =====================================================================
-``recsys.checks``           refuses bad arguments, naming the argument
-``recsys.streams``          randomness in separate, replayable streams
-``recsys.records``          visits, logs and traces
-``recsys.world``            who lives in the shop: personas, users, products
-``recsys.simulator``        the shop as time passes: visits, clicks, logs, shocks, drift, churn
-``recsys.features``         what a policy is allowed to see of a visit
-``recsys.policies``         the two verbs of every policy, and the simple policies
-``recsys.training``         how a click network is trained
-``recsys.baseline``         Embedding + MLP, and the greedy policy it makes
-``recsys.logistic``         logistic regression, the sanity line beside it
-``recsys.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
-``recsys.linear_memory``    what they remember: ridge regression, one rank-one update at a time
-``recsys.forgetful_memory`` ... and what they forget: windows and discounts
-``recsys.few_rows``         ... and the widths of many arms that were played a few times each
-``recsys.stacked``          rows times many vectors or matrices in one call
-``recsys.neuralucb``        one network for all arms, and optimism in the space of its gradients
-``recsys.neural_relatives`` neural Thompson sampling, and a linear model on the last layer
-``recsys.score_network``    the network, as published or with the usual deviations
-``recsys.replay``           how it is trained: gradient descent on all rounds so far
-``recsys.mlp``              networks that score rows one by one, taken apart
-``recsys.factors``          the two factors of every per-arm gradient, in one sweep
-``recsys.gradients``        per-arm gradients four ways, and the exploration bonus in four forms
-``recsys.gradient_memory``  the bonus from p parameters: the inverse of Z, or its diagonal
-``recsys.dual_memory``      ... and from t rounds: exact, without a gradient
-``recsys.pruning``          the arm with the largest bound, without the bounds of the others
-``recsys.growing``          arrays that grow by a row a round
-``recsys.persistent``       a neural policy on disk, to go on as if nothing had happened
-``recsys.archive``          state on disk, without code
-``recsys.tally``            calls, operations, bytes and peak memory of a computation, counted
-``recsys.parallel``         one function over many seeds or cases, in parallel
-``recsys.serving``          a policy that stands still for a day, and is trained anew at night
-``recsys.experiment``       policies against the shop with common random numbers
-``recsys.evaluation``       regret, paired bands, log loss, AUC, calibration
-``recsys.scaling``          the exponents with which measured times grow
-``recsys.figures``          one look for every figure
-``recsys.literate``         live source and glued numbers for the pages
-==========================  =====================================================================
+The ground
+~~~~~~~~~~
+=========================== ========================================================================
+``checks``                  refuses bad arguments, naming the argument
+``archive``                 state on disk, without code
+=========================== ========================================================================
+
+``recsys.shop``: the simulated shop, in all chapters
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``shop.records``            visits, logs and traces
+``shop.streams``            randomness in separate, replayable streams
+``shop.world``              who lives in the shop: personas, users, products
+``shop.simulator``          the shop as time passes: visits, clicks, logs, shocks, drift, churn
+``shop.features``           what a policy is allowed to see of a visit
+=========================== ========================================================================
+
+``recsys.policies``: what all policies have in common
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``policies.base``           the two verbs, ``select`` and ``update``
+``policies.simple``         random, the most popular, and the oracle
+``policies.exploration``    three ways to explore: a coin, optimism, a draw from what is believed
+=========================== ========================================================================
+
+``recsys.baseline``: chapter 1
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``baseline.click_network``  Embedding + MLP, and the greedy policy it makes
+``baseline.training``       how it is trained
+``baseline.logistic``       logistic regression, the sanity line beside it
+=========================== ========================================================================
+
+``recsys.linear``: chapter 2
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``linear.linucb``           linear bandits: LinUCB, discounted, windowed, shared, Thompson
+``linear.memory``           what they remember: ridge regression, one rank-one update at a time
+``linear.forgetful_memory`` ... and what they forget: windows and discounts
+``linear.widths``           ... and how the widths of many arms are read quickly
+``linear.products``         rows times many vectors or matrices in one call
+=========================== ========================================================================
+
+``recsys.gradients``: chapter 3, the gradient of every arm's score
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``gradients.mlp``           networks that score rows one by one, taken apart
+``gradients.backprop``      the two factors of every per-arm gradient, in one backward pass
+``gradients.jacobian``      per-arm gradients four ways
+``gradients.rows``          rows on their way through a network: checked, and in chunks
+=========================== ========================================================================
+
+``recsys.neural``: chapter 3, NeuralUCB
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``neural.neuralucb``        one network for all arms, and optimism in the space of its gradients
+``neural.relatives``        neural Thompson sampling, and a linear model on the last layer
+``neural.network``          the network, as published or with the usual deviations
+``neural.training``         how it is trained: gradient descent on all rounds so far
+``neural.bonus``            the exploration bonus in four forms, by name
+``neural.memory``           ... from p parameters: the inverse of Z, or its diagonal
+``neural.dual_memory``      ... from t rounds: exact, without a gradient
+``neural.growing``          arrays that grow by a row a round
+``neural.pruning``          the arm with the largest bound, without the bounds of the others
+``neural.persistence``      a neural policy on disk, to go on as if nothing had happened
+=========================== ========================================================================
+
+``recsys.lab``: experiments
+~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``lab.experiment``          policies against the shop with common random numbers
+``lab.serving``             a policy that stands still for a day, and is trained anew at night
+``lab.parallel``            one function over many seeds or cases, in parallel
+``lab.metrics``             log loss, AUC, calibration, exposure, rates from logs
+``lab.bands``               means over seeds and their confidence bands
+=========================== ========================================================================
+
+``recsys.cost``: what a computation costs
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``cost.tally``              calls, operations, bytes and peak memory, counted
+``cost.scaling``            the exponents with which measured times grow
+=========================== ========================================================================
+
+``recsys.pages``: the book itself
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+=========================== ========================================================================
+``pages.figures``           one look for every figure
+``pages.literate``          live source and glued numbers for the pages
+=========================== ========================================================================
 """
 
 __version__ = "0.1.0"
