@@ -38,8 +38,7 @@ from distributed import Client
 
 import sweep
 from loopback import PATIENCE, Loopback
-from machine import hardware
-from recsys.lab.parallel import over_cases
+from recsys.lab import over_cases
 
 HERE = Path(__file__).parent
 RECORD, README = HERE / "cluster.json", HERE.parents[1] / "README.md"
@@ -87,6 +86,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(rounds: int, repeats: int) -> dict:
     """Measure on this machine and return the record."""
+    sys.path.append(str(HERE.parent))  # of all benchmarks, where ``machine`` stands
+    from machine import hardware
+
     play = sweep.player(sweep.SEEDS, rounds // 2, rounds - rounds // 2)
     cases = list(product([0.1], [1.0, 0.9997], [1.0], range(4)))
 
@@ -179,7 +181,7 @@ def paragraph(record: dict) -> str:
         f"of {estimated['efficiency']:.2f} on {estimated['workers']} workers for the "
         f"{estimated['tasks']} tasks of the whole grid: {estimated['seconds'] / 60:.1f} minutes "
         f"instead of {estimated['seconds_on_one'] / 60:.0f}. Formula, times and machine are in "
-        f"`benchmarks/cluster/cluster.json`, which `python benchmarks/cluster/efficiency.py` writes."
+        "`benchmarks/cluster/cluster.json`, which `python benchmarks/cluster/efficiency.py` writes."
     )
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 

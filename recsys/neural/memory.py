@@ -1,7 +1,7 @@
 """What NeuralUCB remembers of the gradients played: Z = λI + c Σ g gᵀ, whole or its diagonal.
 
 A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? It is asked in factors
-(``factors.Factors``), so only a form that needs gradients makes them. The primal forms are here:
+(``gradients.Factors``), so only a form that needs gradients makes them. The primal forms are here:
 the whole inverse, and the diagonal alone. ``dual_memory`` works with the rounds played instead.
 
 Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a leading axis of S.

@@ -3,7 +3,7 @@
 The largest of K bounds f + α √s is all that a decision asks for. As soon as one bound is known,
 say b, an arm can only win if its squared width s is ((b - f) / α)² or more. The means f of all arms
 cost a forward pass. For s there are bounds from above that cost less than s (``rivals`` of each
-form of ``gradient_memory.GradientMemory``), and most arms stay below what they need even by those.
+form of ``memory.GradientMemory``), and most arms stay below what they need even by those.
 
 The answer is exact: an arm is left out only if a bound from above of its own bound is less than the
 bound of another arm by more than rounding can explain (half of the digits). Whoever is left is
