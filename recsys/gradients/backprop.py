@@ -45,42 +45,9 @@ class Factors:
     deltas: tuple[torch.Tensor, ...]
     biased: tuple[bool, ...]
 
-    @cached_property
-    def shapes(self) -> tuple[tuple[int, int, bool], ...]:
-        """(h_{l-1}, h_l, whether there is a bias) of each layer."""
-        return tuple((a.shape[-1], d.shape[-1], b) for a, d, b in self.layers())
-
-    @property
-    def n_parameters(self) -> int:
-        """The length p of a gradient."""
-        return sum(h * (w + b) for w, h, b in self.shapes)
-
     def layers(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
         """Yield a_{l-1}, δ_l and whether there is a bias, from the first layer to the last."""
         return zip(self.activations, self.deltas, self.biased, strict=True)
-
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Factors:
-        """Return factors whose tensors went through ``change``, which sees axes (..., K, units)."""
-        return Factors(
-            change(self.scores[..., None])[..., 0],
-            tuple(change(a) for a in self.activations),
-            tuple(change(d) for d in self.deltas),
-            self.biased,
-        )
-
-    def rows(self, which: slice) -> Factors:
-        """Return the factors of some of the K rows."""
-        return self.map(lambda tensor: tensor[..., which, :])
-
-    def take(self, which: torch.Tensor) -> Factors:
-        """Return the factors of those of the K rows whose numbers are given."""
-        return self.map(lambda tensor: tensor.index_select(-2, which))
-
-    def part(self, layers: slice) -> Factors:
-        """Return the factors of some of the layers."""
-        return Factors(
-            self.scores, self.activations[layers], self.deltas[layers], self.biased[layers]
-        )
 
     def gradients(self, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return the gradients (..., K, p), in the order of ``model.parameters()``.
@@ -132,6 +99,39 @@ class Factors:
             term = inner.mul_(delta @ delta_other.mT)
             total = term if total is None else total.add_(term)
         return total
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int, bool], ...]:
+        """(h_{l-1}, h_l, whether there is a bias) of each layer."""
+        return tuple((a.shape[-1], d.shape[-1], b) for a, d, b in self.layers())
+
+    @property
+    def n_parameters(self) -> int:
+        """The length p of a gradient."""
+        return sum(h * (w + b) for w, h, b in self.shapes)
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Factors:
+        """Return factors whose tensors went through ``change``, which sees axes (..., K, units)."""
+        return Factors(
+            change(self.scores[..., None])[..., 0],
+            tuple(change(a) for a in self.activations),
+            tuple(change(d) for d in self.deltas),
+            self.biased,
+        )
+
+    def rows(self, which: slice) -> Factors:
+        """Return the factors of some of the K rows."""
+        return self.map(lambda tensor: tensor[..., which, :])
+
+    def take(self, which: torch.Tensor) -> Factors:
+        """Return the factors of those of the K rows whose numbers are given."""
+        return self.map(lambda tensor: tensor.index_select(-2, which))
+
+    def part(self, layers: slice) -> Factors:
+        """Return the factors of some of the layers."""
+        return Factors(
+            self.scores, self.activations[layers], self.deltas[layers], self.biased[layers]
+        )
 
 
 def gradient_factors(model: nn.Module, X: ArrayLike | torch.Tensor) -> Factors:

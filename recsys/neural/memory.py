@@ -1,8 +1,10 @@
 """What NeuralUCB remembers of the gradients played: Z = λI + c Σ g gᵀ, whole or its diagonal.
 
-A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? It is asked in factors
-(``gradients.Factors``), so only a form that needs gradients makes them. The primal forms are here:
-the whole inverse, and the diagonal alone. ``dual_memory`` works with the rounds played instead.
+A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? With features in the place
+of gradients and c = 1 that is LinUCB's squared width, but Z has p rows and columns, one for each
+parameter of the network. So it is kept in several forms, and asked in the two factors of a gradient
+(``gradients.Factors``): only a form that needs gradients makes them. The primal forms are here, the
+whole inverse and the diagonal alone; ``dual_memory`` works with the rounds played instead.
 
 Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a leading axis of S.
 """

@@ -1,10 +1,15 @@
 """NeuralUCB: one network for all arms, and optimism in the space of its gradients.
 
-A row of user and product features goes in, one score comes out (``score_network``). How sure the
-score is follows from the gradients of the rounds played (``gradient_memory``, ``dual_memory``), and
-the network is trained again on all rounds (``replay``). Whatever the paper leaves or public code
-does differently is a named option. The greedy policy on the same network is
-``NeuralUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is ε-greedy.
+With f(x; θ) the network's score of a row x, g its gradient by θ, and m the width of the network,
+
+    Z = λI + Σ g gᵀ/m over the rounds played,    score = f(x; θ) + α √(gᵀZ⁻¹g/m),
+
+the estimated reward plus α times how unsure it is: LinUCB's score, with gradients in the place of
+features (``alg-neuralucb``). After every round Z grows, and the network is trained on all rounds.
+
+``network`` makes f, ``training`` trains it, and ``bonus.FORMS`` names the ways to keep Z; whatever
+the paper leaves open or public code does differently is a named option. The greedy policy on the
+same network is ``NeuralUCB(..., alpha=0.0)``; ``policies.EpsilonGreedy`` around it is ε-greedy.
 
 Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, with any K. With
 ``n_worlds=S`` every shape gets a leading axis of S.
@@ -153,22 +158,6 @@ class NeuralUCB(PersistentPolicy):
         dtype = torch.float64 if exact else DTYPES[self.settings["dtype"]]
         return form(self.model, self.ridge, self.scale, self.layers, dtype)
 
-    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
-        """Return the available arm with the largest bound: an ``int``, or an array of them.
-
-        Among very many arms those that cannot win are not scored (``pruning``).
-        """
-        few = np.ndim(contexts) != 2 or len(contexts) <= ARMS
-        if few or self.memory is None or self.n_worlds is not None or not self.prunes:
-            return super().select(contexts, available)
-        contexts = self.checked(contexts)
-        offered = np.flatnonzero(self.offer(contexts, available))
-        rows = contexts if len(offered) == len(contexts) else contexts[offered]
-        left = contenders(self._factors, self.memory, self.alpha, rows)
-        scores = np.full(len(contexts), -np.inf)
-        scores[offered[left]] = self.scores(rows[left])
-        return int(argmax_random_ties(scores, self.rng))
-
     def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.n_worlds is None and contexts.ndim == 2 and len(contexts) <= ARMS:
             mean, squared = self._chunk(contexts)
@@ -245,3 +234,19 @@ class NeuralUCB(PersistentPolicy):
         """Add the gradient of the row played to Z."""
         if self.memory is not None:
             self.memory.add(found)
+
+    def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
+        """Return the available arm with the largest bound: an ``int``, or an array of them.
+
+        Among very many arms those that cannot win are not scored (``pruning``).
+        """
+        few = np.ndim(contexts) != 2 or len(contexts) <= ARMS
+        if few or self.memory is None or self.n_worlds is not None or not self.prunes:
+            return super().select(contexts, available)
+        contexts = self.checked(contexts)
+        offered = np.flatnonzero(self.offer(contexts, available))
+        rows = contexts if len(offered) == len(contexts) else contexts[offered]
+        left = contenders(self._factors, self.memory, self.alpha, rows)
+        scores = np.full(len(contexts), -np.inf)
+        scores[offered[left]] = self.scores(rows[left])
+        return int(argmax_random_ties(scores, self.rng))

@@ -40,9 +40,18 @@ class NeuralLinear(NeuralUCB):
     layers = slice(-1, None)
     prunes = False  # the mean is another one than the network's
 
-    def __init__(self, *settings: object, covariance: str = "full", **others: object) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        hidden: tuple[int, ...] = (64,),
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        *,
+        covariance: str = "full",
+        **options: object,
+    ) -> None:
         checks.one_of("covariance", covariance, ("full",))
-        super().__init__(*settings, covariance=covariance, **others)
+        super().__init__(n_features, hidden, alpha, ridge, covariance, **options)
         if (self.schedule.replay, self.schedule.gradient_at) != ("all", "before"):
             raise ValueError(f"schedule: got {self.schedule}, expected all rounds and before")
         self.memory = self._new_memory()  # a greedy policy needs the regression as well
