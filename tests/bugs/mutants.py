@@ -136,6 +136,15 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
+        name="ties-that-are-not-shared",
+        file="policies/base.py",
+        before="return best / best.sum(axis=-1, keepdims=True)",
+        after="return best.astype(float)",
+        killed_by=(
+            "tests/policies/test_policies.py::test_select_draws_each_arm_with_its_stated_probability"
+        ),
+    ),
+    Mutant(
         name="ties-to-lowest-index",
         file="policies/base.py",
         before="lottery = rng.random(scores.shape) + 1.0",

@@ -289,6 +289,29 @@ def test_the_package_does_not_need_what_only_a_cluster_needs():
 # ---------------------------------------------------------------------- what the README says
 
 
+SMALL = {
+    "sweep": "--seeds 2 --before 5 --after 5 --alphas 0.1 --gammas 1 0.9 --strengths 1",
+    "efficiency": "--rounds 4 --repeats 1 --trial",
+}
+
+
+@pytest.mark.parametrize(("script", "prints"), [("sweep", "0.9"), ("efficiency", "Measured")])
+def test_a_script_runs_from_the_root_as_the_readme_writes_it(script: str, prints: str):
+    root = efficiency.README.parent
+    before = efficiency.README.read_bytes(), efficiency.RECORD.read_bytes()
+    done = subprocess.run(
+        [sys.executable, f"benchmarks/cluster/{script}.py", *SMALL[script].split()],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},  # and no folder of the benchmarks
+        capture_output=True,
+        text=True,
+        timeout=8 * PATIENCE,
+        check=True,
+    )
+    assert prints in done.stdout
+    assert (efficiency.README.read_bytes(), efficiency.RECORD.read_bytes()) == before
+
+
 RECORD = json.loads(efficiency.RECORD.read_text("utf-8"))
 
 
