@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from made_from import commit
 from take_away import executed_page
 
-APPENDIX = "book/appendix-c-verification"
+APPENDIX = "book/appendices/c-verification"
 OPEN = "not yet compared with a second run"
 SPAN = re.compile(r'(<span class="second-run">)([^<]*)(</span>)')
 
