@@ -25,11 +25,11 @@ MINUTES = "reading_minutes"  # in env.metadata, which Sphinx itself merges and p
 HAS_MAP = "chapter_map"
 
 
-class cost(nodes.Invisible, nodes.General, nodes.Element):  # noqa: N801 - as docutils names nodes
+class cost(nodes.Invisible, nodes.General, nodes.Element):
     """The place of a page's third line."""
 
 
-class chapter_map(nodes.Invisible, nodes.General, nodes.Element):  # noqa: N801
+class chapter_map(nodes.Invisible, nodes.General, nodes.Element):
     """The place of the list of a chapter's pages."""
 
 
@@ -133,7 +133,9 @@ def map_entry(env: BuildEnvironment, docname: str, into: str) -> nodes.list_item
     link = addnodes.pending_xref(
         "", refdomain="std", reftype="doc", reftarget=f"/{docname}", refdoc=into, refexplicit=True
     )
-    link += nodes.inline("", f"{number} " if number else "", *(c.deepcopy() for c in title.children))
+    link += nodes.inline(
+        "", f"{number} " if number else "", *(c.deepcopy() for c in title.children)
+    )
     time = counted(env.metadata[docname][MINUTES], "minute")
     head = nodes.paragraph("", "", link, nodes.Text(" "), nodes.inline("", time, classes=["time"]))
     asked = question(env, docname, into)

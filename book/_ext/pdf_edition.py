@@ -5,6 +5,7 @@ Chromium does the typesetting, so the edition shows what the site shows.
 On a site that is built already: ``python book/_ext/pdf_edition.py _build/html``.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from browser import HOW_TO_GET_ONE, find_browser
+from execution import REUSE
 from joined_pages import joined
 from made_from import commit, git
 from printing import print_joined, served
@@ -101,8 +103,8 @@ def make_edition(site: Path, first: str, edition: Edition) -> Path:
 
 def print_book(app: Sphinx, error: Exception | None) -> None:
     """Print the book after Sphinx has built its site."""
-    if error is not None or app.builder.format != "html":
-        return
+    if error is not None or app.builder.format != "html" or REUSE in os.environ:
+        return  # a page is built alone: the edition is that of the last build
     if not edition_available():
         logging.getLogger(__name__).info(f"No PDF edition. {HOW_TO_GET_ONE}")
         return
