@@ -14,7 +14,10 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 # What a page shows for the screen only, and scripts: nothing in a book is clicked.
-NOT_PRINTED = "a.headerlink, button, script, .toctree-wrapper, p.verified"
+NOT_PRINTED = (
+    "a.headerlink, button, script, .toctree-wrapper, p.verified, .opening .seconds, "
+    "details.folded > summary"
+)
 POINT_TO_IDS = ("for", "headers", "aria-labelledby", "aria-describedby")
 
 
@@ -95,6 +98,8 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
         raise ValueError(f"{name}.html has no article")
     for element in article.select(NOT_PRINTED):
         element.decompose()
+    for fold in article.select("details.folded"):
+        fold.unwrap()
     seen = set()
     for element in article.select("[id]"):
         if element["id"] in seen:  # the first is the one that links reach

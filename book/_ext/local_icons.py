@@ -5,6 +5,7 @@ to a page that was opened as a file. This cuts its font down to the icons that t
 the theme's style sheets name. The pages are told to use the sheet by `finished_page`.
 """
 
+import logging
 import re
 from base64 import b64encode
 from io import BytesIO
@@ -47,6 +48,7 @@ def code_points(css: str) -> dict[str, str]:
 
 def subset(font: Path, points: set[str]) -> bytes:
     """Return the font, cut down to the given code points, as WOFF."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     small, options = TTFont(font, recalcTimestamp=False), Options()
     cutter = Subsetter(options)
     cutter.populate(unicodes=[int(point, 16) for point in points])
