@@ -40,7 +40,7 @@ from page_modules import Package
 
 AT_ONCE = min(2, os.cpu_count() or 1)
 REUSE = "BOOK_REUSES_EXECUTED"  # where it is set, unchanged pages are not executed again
-STORE = "executed"
+STORE, RECORD = "executed", "execution.json"
 # A page whose cells read files or other code depends on more than is looked at here.
 READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(")
 
@@ -208,6 +208,14 @@ def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
         app.executed_pages.start(Path(env.doc2path(name)) for name in docnames)
 
 
+def keep_record(app: Sphinx, error: Exception | None) -> None:
+    """Write how long each page took, for the tests."""
+    if error is None:
+        known = {name: data.get("exec_data") for name, data in app.env.nb_metadata.items()}
+        record = {name: {"seconds": ran["runtime"]} for name, ran in known.items() if ran}
+        (Path(app.outdir).parent / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+
+
 def note_modules(app: Sphinx, doctree: object) -> None:
     """Let Sphinx read a page again when a module that its cells need has changed."""
     notebook = app.executed_pages.read(Path(app.env.doc2path(app.env.docname)))
@@ -221,4 +229,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", take_over, priority=700)
     app.connect("env-before-read-docs", execute_ahead)
     app.connect("doctree-read", note_modules)
+    app.connect("build-finished", keep_record)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

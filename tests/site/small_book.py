@@ -1,4 +1,4 @@
-"""A book of a few tiny pages, built by the real configuration and extensions in a folder of its own.
+"""A book of tiny pages, built by the real configuration and extensions in a folder of its own.
 
 It has all that numbering, folding and execution must cope with: pages whose order is not that of
 their names, results, figures, tables, equations and exercises on each, lettered appendices, a
