@@ -91,6 +91,19 @@ def name_headings(article: Tag) -> None:
             del section["id"]
 
 
+def stands_below(name: str, names: list[str]) -> bool:
+    """Tell whether a page is one of a chapter, whose first page stands before it."""
+    first = f"{dirname(name)}/index"
+    return dirname(dirname(name)) != "" and name != first and first in names
+
+
+def lower_headings(article: Tag) -> None:
+    """Make the title of a page a section of its chapter, and its sections that much smaller."""
+    for level in range(5, 0, -1):
+        for heading in article.select(f"h{level}"):
+            heading.name = f"h{level + 1}"
+
+
 def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     """Return the article of a page, made ready to stand beside the others."""
     article = page.select_one("article")
@@ -123,6 +136,8 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
         if is_local(element["src"]):
             element["src"] = from_root(name, element["src"])
     name_headings(article)
+    if stands_below(name, names):
+        lower_headings(article)
     keep_punctuation(article)
     article["id"] = new_id(name)
     return article
