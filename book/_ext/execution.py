@@ -129,7 +129,8 @@ class Pages:
         done = execute(notebook, path.parent, self.app.env.mystnb_config.execution_timeout)
         if done.error is None:
             self.store.mkdir(parents=True, exist_ok=True)
-            entry = {"notebook": done.notebook, "seconds": done.seconds}
+            page = path.relative_to(self.root).with_suffix("").as_posix()
+            entry = {"page": page, "notebook": done.notebook, "seconds": done.seconds}
             kept.write_text(json.dumps(entry), "utf-8")
         return done
 
