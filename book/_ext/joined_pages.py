@@ -14,7 +14,10 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 # What a page shows for the screen only, and scripts: nothing in a book is clicked.
-NOT_PRINTED = "a.headerlink, button, script, .toctree-wrapper, p.verified"
+NOT_PRINTED = (
+    "a.headerlink, button, script, .toctree-wrapper, p.verified, .opening .seconds, "
+    "details.folded > summary"
+)
 POINT_TO_IDS = ("for", "headers", "aria-labelledby", "aria-describedby")
 
 
@@ -88,6 +91,19 @@ def name_headings(article: Tag) -> None:
             del section["id"]
 
 
+def stands_below(name: str, names: list[str]) -> bool:
+    """Tell whether a page is one of a chapter, whose first page stands before it."""
+    first = f"{dirname(name)}/index"
+    return dirname(dirname(name)) != "" and name != first and first in names
+
+
+def lower_headings(article: Tag) -> None:
+    """Make the title of a page a section of its chapter, and its sections that much smaller."""
+    for level in range(5, 0, -1):
+        for heading in article.select(f"h{level}"):
+            heading.name = f"h{level + 1}"
+
+
 def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
     """Return the article of a page, made ready to stand beside the others."""
     article = page.select_one("article")
@@ -95,6 +111,8 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
         raise ValueError(f"{name}.html has no article")
     for element in article.select(NOT_PRINTED):
         element.decompose()
+    for fold in article.select("details.folded"):
+        fold.unwrap()
     seen = set()
     for element in article.select("[id]"):
         if element["id"] in seen:  # the first is the one that links reach
@@ -118,6 +136,8 @@ def part(name: str, page: BeautifulSoup, names: list[str]) -> Tag:
         if is_local(element["src"]):
             element["src"] = from_root(name, element["src"])
     name_headings(article)
+    if stands_below(name, names):
+        lower_headings(article)
     keep_punctuation(article)
     article["id"] = new_id(name)
     return article

@@ -5,6 +5,7 @@ to a page that was opened as a file. This cuts its font down to the icons that t
 the theme's style sheets name. The pages are told to use the sheet by `finished_page`.
 """
 
+import logging
 import re
 from base64 import b64encode
 from io import BytesIO
@@ -16,6 +17,7 @@ from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
 SHEET = "icons.css"  # in _static
+ALWAYS = {"fa-file-pdf"}  # pages may come to show it after they were built: pdf_edition
 NAME = re.compile(r"\bfa-[a-z0-9-]+")
 RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"\\(f[0-9a-f]{3})"\}')
 LITERAL = re.compile("[\uf000-\uf8ff]")  # glyphs that the theme's sheets name by themselves
@@ -47,6 +49,7 @@ def code_points(css: str) -> dict[str, str]:
 
 def subset(font: Path, points: set[str]) -> bytes:
     """Return the font, cut down to the given code points, as WOFF."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     small, options = TTFont(font, recalcTimestamp=False), Options()
     cutter = Subsetter(options)
     cutter.populate(unicodes=[int(point, 16) for point in points])
@@ -64,7 +67,7 @@ def make_icons(app: Sphinx, error: Exception | None) -> None:
     [awesome] = (static / "vendor" / "fontawesome").iterdir()  # one folder, named by its version
     points = code_points((awesome / "css" / "all.min.css").read_text("utf-8"))
     readers = [*Path(app.outdir).rglob("*.html"), *static.glob("scripts/*.js")]
-    named = {name for path in readers for name in NAME.findall(path.read_text("utf-8"))}
+    named = ALWAYS | {name for path in readers for name in NAME.findall(path.read_text("utf-8"))}
     icons = {name: points[name] for name in sorted(named & set(points))}
     sheets = "".join(path.read_text("utf-8") for path in static.glob("styles/*.css"))
     glyphs = {*icons.values(), *ESCAPED.findall(sheets)}

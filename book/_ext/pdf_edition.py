@@ -2,26 +2,35 @@
 
 Chromium does the typesetting, so the edition shows what the site shows.
 
-On a site that is built already: ``python book/_ext/pdf_edition.py _build/html``.
+On a site that is built already, ``python book/_ext/pdf_edition.py _build/html`` prints it without
+executing anything. It also puts the link to it into the pages, which have none if there was no
+browser when they were built.
 """
 
+import os
+import re
 import sys
+from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from pathlib import Path
 
 import pikepdf
+from bs4 import BeautifulSoup
 from pypdf import PdfWriter
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from browser import HOW_TO_GET_ONE, find_browser
+from execution import REUSE
 from joined_pages import joined
 from made_from import commit, git
 from printing import print_joined, served
 
 PDF_NAME = "modern-recommendation-systems.pdf"
+PDF_LABEL, PDF_TOOLTIP = "Book (.pdf)", "The whole book as one PDF"
+FROM_COMMIT = re.compile(r"executed in \d+ seconds? from commit ([^;<]+);")
 JOINED_NAME = "pdf-edition.html"  # exists only while it is printed
 STYLE = Path(__file__).parent.parent / "_static" / "print.css"
 
@@ -56,10 +65,42 @@ def edition_available() -> bool:
     return find_browser() is not None
 
 
-def describe(folder: Path, title: str, author: str, rights: str) -> Edition:
-    """Return the edition that is made from the sources in the folder."""
-    date = git(folder, "log", "-1", "--format=%cs") or "unknown date"
-    return Edition(title, author, rights, commit(folder), date)
+def describe(
+    folder: Path, title: str, author: str, rights: str, made_from: str | None = None
+) -> Edition:
+    """Return the edition that is made from the sources in the folder, or from a commit of them."""
+    known = made_from or commit(folder)
+    revision = [known.split()[0]] if made_from and known != "unknown" else []
+    date = git(folder, "log", "-1", "--format=%cs", *revision) or "unknown date"
+    return Edition(title, author, rights, known, date)
+
+
+def built_from(site: Path, first: str) -> str | None:
+    """Return the commit from which the site says that it was built."""
+    found = FROM_COMMIT.search((site / f"{first}.html").read_text("utf-8"))
+    return found and found[1]
+
+
+def link_edition(site: Path) -> int:
+    """Put the link to the edition into every page that has none; return into how many."""
+    changed = 0
+    for path in sorted(site.rglob("*.html")):
+        page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        menu = page.select_one(".dropdown-download-buttons ul")
+        source = menu and menu.select_one("a[href*='_sources/']")
+        if source is None or menu.select_one(f"a[href$='{PDF_NAME}']"):
+            continue
+        entry = deepcopy(source.find_parent("li"))
+        link = entry.a
+        link["href"] = f"{page.html['data-content_root'].removeprefix('./')}{PDF_NAME}"
+        link["title"] = PDF_TOOLTIP
+        link["class"] = [name.replace("-source-", "-book-") for name in link["class"]]
+        entry.i["class"] = [name.replace("fa-file", "fa-file-pdf") for name in entry.i["class"]]
+        link.select_one(".btn__text-container").string = PDF_LABEL
+        source.find_parent("li").insert_after(entry)
+        path.write_text(page.decode(formatter="html5"), "utf-8")
+        changed += 1
+    return changed
 
 
 def make_edition(site: Path, first: str, edition: Edition) -> Path:
@@ -101,8 +142,8 @@ def make_edition(site: Path, first: str, edition: Edition) -> Path:
 
 def print_book(app: Sphinx, error: Exception | None) -> None:
     """Print the book after Sphinx has built its site."""
-    if error is not None or app.builder.format != "html":
-        return
+    if error is not None or app.builder.format != "html" or REUSE in os.environ:
+        return  # a page is built alone: the edition is that of the last build
     if not edition_available():
         logging.getLogger(__name__).info(f"No PDF edition. {HOW_TO_GET_ONE}")
         return
@@ -121,7 +162,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
 if __name__ == "__main__":
     import yaml
 
+    site, first = Path(sys.argv[1]), "book/index"
     root = Path(__file__).parent.parent.parent
     settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
-    about = describe(root, settings["title"], settings["author"], settings["copyright"])
-    print(make_edition(Path(sys.argv[1]), "book/index", about))
+    about = (settings[key] for key in ("title", "author", "copyright"))
+    print(make_edition(site, first, describe(root, *about, built_from(site, first))))
+    print(f"linked from {link_edition(site)} pages that did not link to it")

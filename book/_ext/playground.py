@@ -2,7 +2,7 @@
 
 The directive ``playground`` puts the skeleton ``playground.html`` into a page; the scripts
 ``playground.js`` (arithmetic) and ``playground-view.js`` (what is seen) fill it. The shop is a
-``recsys.simulator.Shop``; its numbers are written to ``_static/playground-data.js``. Pages without
+``recsys.shop.Shop``; its numbers are written to ``_static/playground-data.js``. Pages without
 the directive load none of this, and nothing is loaded from elsewhere.
 """
 
@@ -16,8 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from recsys.shop.simulator import Shop
-from recsys.shop.world import CATEGORIES, PRICE_TIERS, USER_FEATURES, ShopConfig
+from recsys.shop import CATEGORIES, PRICE_TIERS, USER_FEATURES, Shop, ShopConfig
 
 SKELETON = Path(__file__).with_name("playground.html")
 DATA = "playground-data.js"
@@ -51,7 +50,7 @@ def playground_data() -> dict:
     """
     shop = Shop(CONFIG, SEED)
     shop.shock(at=1)
-    before, after = shop._log_affinity  # the simulator's own table, before and after the trend
+    before, after = shop.log_affinity(0), shop.log_affinity(1)  # of the trend
     users, products = shop.users, shop.products
     visits = [shop.visits(n * ROUNDS, ROUNDS) for n in range(STREAMS)]
     return {

@@ -14,9 +14,11 @@ from docutils import nodes
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
-from pdf_edition import PDF_NAME, edition_available
+from opening import LABELS
+from pdf_edition import PDF_LABEL, PDF_NAME, PDF_TOOLTIP, edition_available
 
 FOLDER = "_notebooks"
+OPENING = re.compile(r"^```\{opening\}\n(.*?)\n\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 GLUED = re.compile(r"\{glue:text\}`([^`:]+)(?::([^`]*))?`")
 NOTE = """\
 *The executed notebook of a page of* {book}. *Its cells run where `recsys`, the package of the
@@ -50,6 +52,12 @@ def with_numbers(text: str, glued: dict[str, Any]) -> str:
     return GLUED.sub(number, text)
 
 
+def with_opening(text: str) -> str:
+    """Return the text with the page's opening as any reader of notebooks shows it."""
+    question, outcome = LABELS[:2]
+    return OPENING.sub(rf"**{question}:** \1\n\n**{outcome}:** \2", text)
+
+
 def copy_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Put the executed notebook of every page with cells into the site."""
     if error is not None or app.builder.format != "html":
@@ -62,7 +70,7 @@ def copy_notebooks(app: Sphinx, error: Exception | None) -> None:
         glued = json.loads(numbers.read_text("utf-8")) if numbers.exists() else {}
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                cell.source = with_numbers(cell.source, glued)
+                cell.source = with_opening(with_numbers(cell.source, glued))
         note = nbformat.v4.new_markdown_cell(NOTE.format(book=app.config.project), id="note")
         notebook.cells.insert(0, note)
         target = Path(app.outdir) / FOLDER / f"{pagename}.ipynb"
@@ -102,8 +110,7 @@ def offer_downloads(
         about = "This page's source, in MyST Markdown"
         offers.append(button("source", source, "Source (.md)", about, "file"))
         if edition_available():
-            about = "The whole book as one PDF"
-            offers.append(button("book", up + PDF_NAME, "Book (.pdf)", about, "file-pdf"))
+            offers.append(button("book", up + PDF_NAME, PDF_LABEL, PDF_TOOLTIP, "file-pdf"))
         [paper] = [b for b in menu["buttons"] if b["label"] == "download-pdf-button"]
         about = "Print this page"
         offers.append(paper | {"text": about, "tooltip": about, "icon": "fas fa-print"})

@@ -15,9 +15,10 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from made_from import commit
+from opening import counted
 from take_away import executed_page
 
-APPENDIX = "book/appendix-c-verification"
+APPENDIX = "book/appendices/c-verification"
 OPEN = "not yet compared with a second run"
 SPAN = re.compile(r'(<span class="second-run">)([^<]*)(</span>)')
 
@@ -31,21 +32,23 @@ def claims(notebook: NotebookNode) -> int:
 def first_run(notebook: NotebookNode, seconds: float, made_from: str) -> str:
     """Return what the build knows of a page."""
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    held = f"{n} assertions about its claims held; " if (n := claims(notebook)) else ""
-    return f"{cells} cells executed in {seconds:.0f} seconds from commit {made_from}; {held}"
+    ran = f"{counted(cells, 'cell')} executed in {counted(seconds, 'second')}"
+    n = claims(notebook)
+    held = f"{counted(n, 'assertion')} about its claims held; " if n else ""
+    return f"{ran} from commit {made_from}; {held}"
 
 
 def second_run(counts: dict[str, int]) -> str:
     """Return what the comparison with the second run found equal."""
-    times = f"; {counts['timing']} cells measure time, which differs" if counts["timing"] else ""
-    return (
-        f"outputs of {counts['compared']} cells and {counts['numbers']} numbers in the text "
-        f"reproduced by a second run{times}"
-    )
+    timing = counts["timing"]
+    measure = "measures" if timing == 1 else "measure"
+    times = f"; {counted(timing, 'cell')} {measure} time, which differs" if timing else ""
+    cells, numbers = counted(counts["compared"], "cell"), counted(counts["numbers"], "number")
+    return f"outputs of {cells} and {numbers} in the text reproduced by a second run{times}"
 
 
 def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
-    """Put the line below the title of a page with executed cells."""
+    """Put the line below the title, or the opening, of a page with executed cells."""
     notebook = executed_page(app, pagename)
     if notebook is None:
         return
@@ -57,7 +60,8 @@ def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     line.append(". ")
     line.append(page.new_tag("a", href=app.builder.get_relative_uri(pagename, APPENDIX)))
     line.a.string = "How this book is verified"
-    page.article.h1.insert_after(line)
+    opening = page.article.select_one("dl.opening")
+    (page.article.h1 if opening is None else opening).insert_after(line)
 
 
 def stamp(html: Path, counts: dict[str, dict[str, int]]) -> None:

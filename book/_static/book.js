@@ -26,4 +26,5 @@ window.addEventListener("load", async () => {
   if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
   letKeyboardScroll();
   window.addEventListener("resize", letKeyboardScroll);
+  document.addEventListener("toggle", letKeyboardScroll, true); // what was folded has a width now
 });

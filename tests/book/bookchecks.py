@@ -9,7 +9,13 @@ from collections.abc import Callable
 
 from bookmodel import Book
 from cellchecks import CELL_CHECKS
+from pagechecks import PAGE_CHECKS
 from resultchecks import RESULT_CHECKS
 from textchecks import TEXT_CHECKS
 
-CHECKS: list[Callable[[Book], list[str]]] = [*CELL_CHECKS, *RESULT_CHECKS, *TEXT_CHECKS]
+CHECKS: list[Callable[[Book], list[str]]] = [
+    *PAGE_CHECKS,
+    *CELL_CHECKS,
+    *RESULT_CHECKS,
+    *TEXT_CHECKS,
+]

@@ -40,13 +40,13 @@ def load_book(root: Path) -> Book:
 
 
 def toc_files(text: str) -> list[str]:
-    """Return the names of the pages that the table of contents lists."""
+    """Return the pages that the table of contents lists, named from the folder book."""
 
     def files(entry: object) -> Iterator[str]:
         if isinstance(entry, dict):
             for key, value in entry.items():
                 if key in ("root", "file"):
-                    yield Path(value).name + ".md"
+                    yield value.removeprefix("book/") + ".md"
                 else:
                     yield from files(value)
         elif isinstance(entry, list):

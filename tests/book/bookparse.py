@@ -85,6 +85,15 @@ class Prose:
     inside: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Heading:
+    """One heading of the page itself."""
+
+    level: int
+    text: str
+    line: int
+
+
 @dataclass
 class Page:
     """One source page, its parts in reading order."""
@@ -93,6 +102,8 @@ class Page:
     text: str
     front_matter: dict[str, Any] = field(default_factory=dict)
     parts: list[Directive | Cell | Prose] = field(default_factory=list)
+    headings: list[Heading] = field(default_factory=list)
+    labels: list[tuple[str, int]] = field(default_factory=list)  # with their lines
     images: list[int] = field(default_factory=list)  # lines of plain Markdown images
     html: list[int] = field(default_factory=list)  # lines of raw HTML
 
@@ -134,17 +145,27 @@ def parse_page(name: str, text: str) -> Page:
 
 
 def read_book(folder: Path) -> list[Page]:
-    """Parse every page of the folder, in the order of their names."""
-    return [parse_page(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.md"))]
+    """Parse every page below the folder, in the order of their names."""
+    return [
+        parse_page(path.relative_to(folder).as_posix(), path.read_text("utf-8"))
+        for path in sorted(folder.rglob("*.md"))
+    ]
 
 
 def _walk(page: Page, text: str, first_line: int, inside: tuple[str, ...]) -> None:
-    for token in _PARSER.parse(text):
+    tokens = _PARSER.parse(text)
+    for n, token in enumerate(tokens):
         line = first_line + (token.map[0] if token.map else 0)
         if token.type == "front_matter":
             page.front_matter = yaml.safe_load(token.content) or {}
         elif token.type in ("fence", "colon_fence"):
             _directive(page, token, line, inside)
+        elif token.type == "heading_open":
+            page.headings.append(Heading(int(token.tag[1]), tokens[n + 1].content, line))
+        elif token.type == "math_block_label":
+            page.labels.append((token.info, line))
+        elif token.type == "myst_target":
+            page.labels.append((token.content, line))
         elif token.type == "inline":
             page.parts.append(_prose(page, token, line, inside))
         elif token.type == "html_block" and not token.content.lstrip().startswith("<!--"):
@@ -160,10 +181,14 @@ def _directive(page: Page, token: Token, line: int, inside: tuple[str, ...]) -> 
     if name == "code-cell":
         page.parts.append(Cell(body, options, line, inside))
         figure = page.cells[-1].figure or {}
+        if "name" in figure:
+            page.labels.append((figure["name"], line))
         for key in ("caption", "alt"):
             _walk(page, str(figure.get(key) or ""), line, (*inside, "figure"))
         return
     page.parts.append(Directive(name, argument, options, body, line, inside))
+    if label := page.parts[-1].label:
+        page.labels.append((label, line))
     if "alt" in options:
         _walk(page, str(options["alt"]), line, (*inside, name))
     if name.startswith(("prf:", "exercise", "admonition")) and argument:

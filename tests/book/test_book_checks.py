@@ -11,8 +11,16 @@ from bookchecks import CHECKS
 from bookmodel import Book, toc_files
 from bookparse import parse_page
 from nbval_glue import differences
+from pagechecks import check_front_doors, check_no_state
 from resultchecks import check_proofs, twin_of
-from sitechecks import SITE_CHECKS, Site, check_executed, check_glue_used, check_pages
+from sitechecks import (
+    SITE_CHECKS,
+    Site,
+    check_executed,
+    check_glue_used,
+    check_pages,
+    check_seconds,
+)
 from textchecks import check_contents
 
 NAMED = {check.__name__.removeprefix("check_"): check for check in [*CHECKS, *SITE_CHECKS]}
@@ -24,7 +32,41 @@ jupytext:
     format_name: myst
 kernelspec:
   name: python3
+myst:
+  html_meta:
+    description: A page.
 ---
+"""
+
+INDEX = """\
+---
+myst:
+  html_meta:
+    description: A chapter.
+---
+
+# The chapter
+
+What does it ask?
+
+```{chapter-map}
+```
+"""
+
+OPENING = """\
+```{opening}
+What does it ask?
+
+What comes out.
+```
+"""
+
+HEAD = """\
+```{code-cell} ipython3
+import numpy as np
+
+from recsys.shop import Shop
+```
 """
 
 FIGURE = """\
@@ -64,11 +106,19 @@ GOOD = (
     + """
 # Title
 
+"""
+    + OPENING
+    + HEAD
+    + """
 {cite:t}`key2007` shows {numref}`fig-a`; we see {glue:text}`top` % with a 95 % band (`0.5`, $0.5$).
 
 """
     + FIGURE
     + """
+```{code-cell} ipython3
+x = np.mean(Shop().log(9).clicks)
+```
+
 ```{code-cell} ipython3
 :tags: [remove-cell, nbval-ignore-output]
 glue_number("top", x)
@@ -93,16 +143,21 @@ It holds.
 As 0.5 < 1.
 ```
 
+## Exercises
+
 """
     + EXERCISE
 )
 
 
-def book_of(text: str) -> Book:
-    """Return a book of one page, with all that the good page needs around it."""
+NAME = "01-a/page"
+
+
+def book_of(text: str, index: str = INDEX) -> Book:
+    """Return a chapter of one page, with all that the good page needs around it."""
     return Book(
-        pages=[parse_page("page.md", dedent(text))],
-        toc=["page.md"],
+        pages=[parse_page(f"{NAME}.md", dedent(text)), parse_page("01-a/index.md", index)],
+        toc=["01-a/index.md", f"{NAME}.md"],
         bibliography={"key2007"},
         package_names={"Shop"},
         twins=["test_lem_a"],
@@ -175,6 +230,33 @@ BAD = [
     ("words", "It holds.", "A dramatic rise.", "dramatic"),
     ("words", "# Title", "# Title\n\n<div>x</div>", "raw HTML"),
     ("words", "1 + 1", "1 + 1  # placeholder", "placeholder"),
+    ("front_matter", "    description: A page.", "    keywords: page", "description"),
+    ("titles", "# Title", "## Title", "title"),
+    ("titles", "## Exercises", "# Exercises", "title"),
+    ("openings", OPENING, "", "0 openings"),
+    ("openings", OPENING, OPENING + "\n" + OPENING, "2 openings"),
+    ("openings", "What does it ask?\n\n", "", "not 1"),
+    ("openings", "What comes out.", "What comes out.\n\nMore.", "not 3"),
+    ("openings", "# Title", "# Title\n\nA word first.", "below the title"),
+    ("chapter_maps", OPENING, OPENING + "```{chapter-map}\n```\n", "1 times"),
+    ("heads", "1 + 1", "from recsys.shop import Shop\nShop()", "below the top"),
+    ("heads", "recsys.shop import", "recsys.shop.simulator import", "no face"),
+    ("heads", "from recsys.shop import Shop", "import recsys.shop as Shop", "no face"),
+    ("heads", "import numpy as np", "import numpy as np\nimport torch", "torch"),
+    ("heads", "import numpy as np", "import numpy as np\n" + 6 * "import recsys\n", "7 imports"),
+    ("no_state", "1 + 1", "Path('x').write_text('1')", "write_text"),
+    ("no_state", "1 + 1", "np.save('x', x)", "save"),
+    ("no_state", "1 + 1", "open('x', 'w')", "open"),
+    ("labels", ":label: ex-a", ":label: lem-a", "lem-a"),
+    ("labels", "    name: fig-a", "    name: ex-a", "ex-a"),
+    ("labels", "# Title", "(ex-a)=\n# Title", "ex-a"),
+    ("labels", "# Title", "# Title\n\n$$\nx\n$$ (ex-a)\n", "ex-a"),
+    ("exercises_last", "## Exercises", "## Tasks", "Exercises"),
+    ("exercises_last", "## Exercises", "", "Exercises"),
+    ("exercises_last", "{solution-end}\n```", "{solution-end}\n```\n\n## Afterwards", "last"),
+    ("exercises_last", EXERCISE, "", "has none"),
+    ("exercises_last", "# Title", "# Title\n\n```{exercise}\n```", "before"),
+    ("length", "It holds.", "It holds. " * 2_300, "divide"),
 ]
 
 
@@ -185,13 +267,38 @@ def test_bad_page_is_reported(check: str, old: str, new: str, word: str):
     assert any(word in problem for problem in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("check", "old", "new", "word"),
+    [
+        ("chapter_maps", "```{chapter-map}\n```", "", "0 times"),
+        ("chapter_maps", "# The chapter", "# The chapter\n\n## A section", "one heading"),
+        ("openings", "What does it ask?", OPENING, "1 openings"),
+    ],
+)
+def test_bad_first_page_of_a_chapter_is_reported(check: str, old: str, new: str, word: str):
+    assert old in INDEX
+    problems = NAMED[check](book_of(GOOD, INDEX.replace(old, new)))
+    assert any(word in problem for problem in problems), problems
+
+
+def test_a_chapter_without_a_first_page_is_reported():
+    book = book_of(GOOD)
+    assert check_front_doors(replace(book, pages=book.pages[:1])) == ["01-a: has no index.md"]
+
+
+def test_a_page_may_write_what_it_does_not_keep():
+    kept = "with TemporaryDirectory() as folder:\n    agent.save(folder)"
+    assert check_no_state(book_of(GOOD.replace("1 + 1", kept))) == []
+
+
 def test_contents_are_checked_both_ways():
     book = book_of(GOOD)
-    assert check_contents(replace(book, toc=[])) == ["page.md: not in _toc.yml"]
-    missing = check_contents(replace(book, toc=["page.md", "other.md"]))
-    assert missing == ["other.md: in _toc.yml but not on disk"]
-    twice = check_contents(replace(book, toc=["page.md", "page.md"]))
-    assert twice == ["page.md: twice in _toc.yml"]
+    missing = check_contents(replace(book, toc=["01-a/index.md"]))
+    assert missing == ["01-a/page.md: not in _toc.yml"]
+    unknown = check_contents(replace(book, toc=[*book.toc, "page.md"]))
+    assert unknown == ["page.md: in _toc.yml but not on disk"]
+    twice = check_contents(replace(book, toc=[*book.toc, "01-a/page.md"]))
+    assert twice == ["01-a/page.md: twice in _toc.yml"]
 
 
 def test_toc_is_read_at_any_depth():
@@ -199,11 +306,11 @@ def test_toc_is_read_at_any_depth():
         root: book/index
         parts:
           - chapters:
-            - file: book/a
+            - file: book/a/index
               sections:
-              - file: book/b
+              - file: book/a/b
     """
-    assert toc_files(dedent(toc)) == ["index.md", "a.md", "b.md"]
+    assert toc_files(dedent(toc)) == ["index.md", "a/index.md", "a/b.md"]
 
 
 def test_proof_in_an_appendix_counts_only_after_a_reference():
@@ -235,9 +342,10 @@ def site_of(**changes: object) -> Site:
     html = '<link href="x.css"/><article><h1>T</h1><img src="a.svg" alt="A line."/></article>'
     site = Site(
         book,
-        notebooks={"page": new_notebook(cells=cells)},
-        glued={"page": {"top"}},
-        html={"page": BeautifulSoup(html, "html.parser")},
+        notebooks={NAME: new_notebook(cells=cells)},
+        glued={NAME: {"top"}},
+        html={page: BeautifulSoup(html, "html.parser") for page in (NAME, "01-a/index")},
+        seconds={NAME: 70.0},
     )
     return replace(site, **changes)
 
@@ -250,21 +358,21 @@ def test_good_site_passes(check):
 def notebook_with(change: str) -> Site:
     """Return a site with one fault in its executed notebook."""
     site = site_of()
-    cells = site.notebooks["page"].cells
+    cells = site.notebooks[NAME].cells
     if change == "not executed":
-        cells[0].execution_count = None
+        cells[1].execution_count = None
     elif change == "other source":
-        cells[0].source = "plt.show()  # older"
+        cells[1].source = "plt.show()  # older"
     elif change == "cell missing":
         cells.pop()
     elif change == "error":
-        cells[0].outputs.append(new_output("error", ename="ValueError", evalue="", traceback=[]))
+        cells[1].outputs.append(new_output("error", ename="ValueError", evalue="", traceback=[]))
     elif change == "stderr":
-        cells[0].outputs.append(new_output("stream", name="stderr", text="careful"))
+        cells[1].outputs.append(new_output("stream", name="stderr", text="careful"))
     elif change == "png":
-        cells[0].outputs[0]["data"] = {"image/png": ""}
+        cells[1].outputs[0]["data"] = {"image/png": ""}
     elif change == "claim speaks":
-        cells[2].outputs.append(new_output("stream", text="true"))
+        cells[4].outputs.append(new_output("stream", text="true"))
     return site
 
 
@@ -301,20 +409,23 @@ def test_bad_notebook_is_reported(check: str, change: str):
     ],
 )
 def test_bad_html_is_reported(check: str, html: str):
-    site = site_of(html={"page": BeautifulSoup(html, "html.parser")})
+    site = site_of(html={NAME: BeautifulSoup(html, "html.parser")})
     assert NAMED[check](site)
 
 
 def test_missing_parts_of_a_site_are_reported():
-    assert check_executed(site_of(notebooks={})) == ["page.md: no executed notebook"]
-    assert check_pages(site_of(html={})) == ["page.md: not built"]
+    assert check_executed(site_of(notebooks={})) == ["01-a/page.md: no executed notebook"]
+    assert check_pages(site_of(html={})) == ["01-a/page.md: not built", "01-a/index.md: not built"]
+    assert check_seconds(site_of(seconds={})) == ["01-a/page.md: no record of its execution"]
+    [slow] = check_seconds(site_of(seconds={NAME: 200.0}))
+    assert slow == "01-a/page.md: executed in 200 seconds: divide it"
 
 
 def test_glue_is_checked_both_ways():
-    unused = check_glue_used(site_of(glued={"page": {"top", "low"}}))
-    assert unused == ["page.md: low is glued and never used"]
+    unused = check_glue_used(site_of(glued={NAME: {"top", "low"}}))
+    assert unused == ["01-a/page.md: low is glued and never used"]
     missing = check_glue_used(site_of(glued={}))
-    assert missing == ["page.md: top is used and never glued"]
+    assert missing == ["01-a/page.md: top is used and never glued"]
 
 
 def test_glued_values_are_compared():
@@ -327,5 +438,5 @@ def test_glued_values_are_compared():
 
 
 def test_every_check_is_shown_to_fail():
-    shown = {f"check_{check}" for check, *_ in BAD} | {"check_contents"}
+    shown = {f"check_{check}" for check, *_ in BAD} | {"check_contents", "check_front_doors"}
     assert {check.__name__ for check in CHECKS} == shown

@@ -29,9 +29,14 @@ def check_contents(book: Book) -> list[str]:
 
 
 def check_front_matter(book: Book) -> list[str]:
-    """Every page has the front matter without which its cells are silently not executed."""
+    """Every page is described, and has what without which its cells are silently not executed."""
     problems = []
     for page in book.pages:
+        html_meta = (page.front_matter.get("myst") or {}).get("html_meta") or {}
+        if not html_meta.get("description"):
+            problems.append(f"{page.name}: the front matter has no description in html_meta")
+        if not page.cells:
+            continue
         jupytext = page.front_matter.get("jupytext") or {}
         if (jupytext.get("text_representation") or {}).get("format_name") != "myst":
             problems.append(f"{page.name}: jupytext front matter with format_name: myst is missing")

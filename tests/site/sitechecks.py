@@ -13,38 +13,59 @@ from nbformat import NotebookNode
 from bookmodel import Book
 from bookparse import Page
 
+# A page is made for 75 seconds on two idle cores. Two pages share them in a build, and machines
+# differ: half as much again is allowed.
+MOST_SECONDS = 1.5 * 75
 LEFTOVERS = re.compile(r"\?\?|\{(?:glue|numref|ref|eq|cite|prf|doc)[:\w]*\}|\bWARNING\b")
 
 
 @dataclass(frozen=True)
 class Site:
-    """The sources and what was built from them, by the page's name without its ending."""
+    """The sources and what was built from them, by the page's name without its ending.
+
+    Names are paths from the folder book, such as 02-linucb/the-arena.
+    """
 
     book: Book
     notebooks: dict[str, NotebookNode] = field(default_factory=dict)
     glued: dict[str, set[str]] = field(default_factory=dict)  # keys that the page's cells glue
     html: dict[str, BeautifulSoup] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # that the page's cells took
 
 
 def load_site(root: Path, book: Book) -> Site:
     """Read _build; what is missing there is reported by the checks."""
     executed = root / "_build" / "jupyter_execute" / "book"
     html = root / "_build" / "html" / "book"
+    record = root / "_build" / "execution.json"
+    ran = json.loads(record.read_text("utf-8")) if record.exists() else {}
+
+    def by_name(folder: Path, ending: str) -> dict[str, Path]:
+        return {
+            path.relative_to(folder).as_posix().removesuffix(ending): path
+            for path in folder.rglob(f"*{ending}")
+        }
+
     return Site(
         book,
-        notebooks={p.stem: nbformat.read(p, as_version=4) for p in executed.glob("*.ipynb")},
+        notebooks={
+            name: nbformat.read(path, as_version=4)
+            for name, path in by_name(executed, ".ipynb").items()
+        },
         glued={
-            p.name.removesuffix(".glue.json"): set(json.loads(p.read_text("utf-8")))
-            for p in executed.glob("*.glue.json")
+            name: set(json.loads(path.read_text("utf-8")))
+            for name, path in by_name(executed, ".glue.json").items()
         },
         html={
-            p.stem: BeautifulSoup(p.read_text("utf-8"), "html.parser") for p in html.glob("*.html")
+            name: BeautifulSoup(path.read_text("utf-8"), "html.parser")
+            for name, path in by_name(html, ".html").items()
         },
+        seconds={name.removeprefix("book/"): of["seconds"] for name, of in ran.items()},
     )
 
 
 def _stem(page: Page) -> str:
-    return Path(page.name).stem
+    return page.name.removesuffix(".md")
 
 
 def _code(notebook: NotebookNode) -> list[NotebookNode]:
@@ -75,6 +96,20 @@ def check_executed(site: Site) -> list[str]:
             for n, cell in enumerate(cells)
             if cell.source.strip() and cell.execution_count is None
         ]
+    return problems
+
+
+def check_seconds(site: Site) -> list[str]:
+    """The build has a record of every page with cells, and none took too long to wait for."""
+    problems = []
+    for page in site.book.pages:
+        if not page.cells:
+            continue
+        took = site.seconds.get(_stem(page))
+        if took is None:
+            problems.append(f"{page.name}: no record of its execution")
+        elif took > MOST_SECONDS:
+            problems.append(f"{page.name}: executed in {took:.0f} seconds: divide it")
     return problems
 
 
@@ -182,6 +217,7 @@ def check_own_host(site: Site) -> list[str]:
 
 SITE_CHECKS: list[Callable[[Site], list[str]]] = [
     check_executed,
+    check_seconds,
     check_outputs,
     check_claims_silent,
     check_figures_drawn,

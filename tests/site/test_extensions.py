@@ -70,6 +70,13 @@ def test_a_notebook_taken_away_has_numbers_in_its_text():
         take_away.with_numbers("{glue:text}`unknown:.1f`", glued)
 
 
+def test_a_notebook_taken_away_has_its_opening_in_words():
+    text = "# T\n\n```{opening}\nWhat?\nNow?\n\nThis.\n```\n\nMore."
+    assert take_away.with_opening(text) == (
+        "# T\n\n**The question:** What?\nNow?\n\n**What comes out:** This.\n\nMore."
+    )
+
+
 def test_the_line_counts_cells_and_assertions_of_claims():
     claim = new_code_cell("assert 1 < 2\nfor x in (1, 2):\n    assert x")
     claim.metadata["tags"] = ["claim"]
@@ -77,7 +84,7 @@ def test_the_line_counts_cells_and_assertions_of_claims():
     said = verified.first_run(notebook, 61.2, "0123456789")
     assert said.startswith("2 cells executed in 61 seconds from commit 0123456789; 2 assertions")
     without = new_notebook(cells=[new_code_cell("assert True")])
-    assert verified.first_run(without, 1.0, "x") == "1 cells executed in 1 seconds from commit x; "
+    assert verified.first_run(without, 1.0, "x") == "1 cell executed in 1 second from commit x; "
 
 
 def test_a_page_is_stamped_once(tmp_path: Path):

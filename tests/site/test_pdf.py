@@ -12,7 +12,15 @@ from pypdf import PdfReader
 from browser import find_browser
 from joined_pages import joined
 from local_mathjax import mathjax_folder
-from pdf_edition import PDF_NAME, Edition, make_edition
+from pdf_edition import (
+    PDF_LABEL,
+    PDF_NAME,
+    Edition,
+    built_from,
+    link_edition,
+    make_edition,
+)
+from sitelinks import parsed
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
@@ -188,6 +196,46 @@ def test_what_no_size_makes_fit_is_an_error(tmp_path: Path):
     assert not list(tmp_path.glob("*edition*"))
 
 
+def chapter_site(folder: Path) -> Path:
+    """Write a site of a chapter with one page that has a folded proof, and no link to a PDF."""
+    menu = """<html lang="en" data-content_root="../../"><head><title>T</title>{next}</head><body>
+<div class="dropdown-download-buttons"><ul><li><a class="btn-download-source-button" title="x"
+href="../../_sources/b/c/x.md"><i class="fas fa-file"></i><span class="btn__text-container">Source
+</span></a></li></ul></div><article><section id="s"><h1>{title}</h1>{more}</section></article>
+</body></html>"""
+    proof = """<dl class="opening"><dd>1 minute<span class="seconds">, 9 seconds</span></dd></dl>
+<details class="folded"><summary>Show</summary><div class="proof admonition"><p>Proof. So.</p></div>
+</details><section id="t"><h2>A section</h2></section>
+<p>executed in 3 seconds from commit abc;</p>"""
+    (folder / "b" / "c").mkdir(parents=True)
+    first = menu.format(next='<link rel="next" href="page.html">', title="Chapter", more="")
+    (folder / "b" / "c" / "index.html").write_text(first, "utf-8")
+    page = menu.format(next="", title="Page", more=proof)
+    (folder / "b" / "c" / "page.html").write_text(page, "utf-8")
+    return folder
+
+
+def test_pages_stand_below_their_chapter_and_proofs_are_open(tmp_path: Path):
+    page = BeautifulSoup(joined(chapter_site(tmp_path), "b/c/index", "", "", ""), "html.parser")
+    headings = [(tag.name, tag.text) for tag in page.select("article :is(h1, h2, h3)")]
+    assert headings == [("h1", "Chapter"), ("h2", "Page"), ("h3", "A section")]
+    assert [tag.text for tag in page.select("nav .level-1 .heading")] == ["Chapter"]
+    assert [tag.text for tag in page.select("nav .level-2 .heading")] == ["Page"]
+    assert "Proof. So." in page.text
+    assert not page.select("details, summary, .seconds")
+
+
+def test_an_edition_printed_later_is_linked_once(tmp_path: Path):
+    site = chapter_site(tmp_path)
+    assert built_from(site, "b/c/page") == "abc"
+    assert built_from(site, "b/c/index") is None
+    assert link_edition(site) == 2
+    [link] = parsed(site / "b" / "c" / "page.html").select(f"a[href='../../{PDF_NAME}']")
+    assert link["class"] == ["btn-download-book-button"]
+    assert link.get_text(strip=True) == PDF_LABEL and link.i["class"] == ["fas", "fa-file-pdf"]
+    assert link_edition(site) == 0
+
+
 @pytest.fixture(scope="module")
 def edition() -> PdfReader:
     """Return the book's edition; without one this skips, except where CI says that there is one."""
@@ -205,7 +253,7 @@ def edition_texts(edition: PdfReader) -> list[str]:
 def site_headings(level: str) -> list[str]:
     """Return the headings of a level on all pages of the site."""
     found = []
-    for file in sorted((SITE / "book").glob("*.html")):
+    for file in sorted((SITE / "book").rglob("*.html")):
         page = BeautifulSoup(file.read_text("utf-8"), "html.parser")
         for heading in page.select(f"article {level}"):
             for link in heading.select("a.headerlink"):
@@ -215,11 +263,11 @@ def site_headings(level: str) -> list[str]:
 
 
 def test_book_is_whole(edition: PdfReader, edition_texts: list[str]):
-    assert 100 < len(edition.pages) < 250
+    assert 100 < len(edition.pages) < 320
     assert (SITE / PDF_NAME).stat().st_size < 15e6
     outline = set(map(squeezed, titles(edition.outline)))
     chapters, sections = site_headings("h1"), site_headings("h2")
-    assert len(chapters) >= 9
+    assert len(chapters) >= 30
     assert len(sections) > 40
     assert [title for title in chapters if squeezed(title) not in outline] == []
     text = squeezed("".join(edition_texts))

@@ -24,9 +24,8 @@ from playground import (
     data_script,
     playground_data,
 )
-from recsys.linear.linucb import LinUCB
-from recsys.shop.features import SharedUserFeatures
-from recsys.shop.simulator import Shop
+from recsys.linear import LinUCB
+from recsys.shop import SharedUserFeatures, Shop
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book" / "_static"
@@ -465,6 +464,7 @@ def test_other_builders_get_a_sentence(tmp_path: Path):
 
 
 def test_settings_are_those_of_the_chapter():
-    chapter = (ROOT / "book" / "02-linucb.md").read_text("utf-8")
+    pages = sorted((ROOT / "book" / "02-linucb").glob("*.md"))
+    chapter = "\n".join(page.read_text("utf-8") for page in pages)
     assert f'"linucb": linear(LinUCB, {SETTINGS["alpha"]}, {SETTINGS["ridge"]})' in chapter
     assert f"linear(LinUCB, 0.0, 0.03)(), {SETTINGS['epsilon']}, " in chapter

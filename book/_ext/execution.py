@@ -1,0 +1,234 @@
+"""Execute the pages: two at a time, or, while one writes, only those whose code has changed.
+
+A build executes every page from nothing. It does so here instead of in myst-nb, which would
+execute one page after the other while it reads them. Pages with a cell tagged ``timing`` come
+first, each alone on the machine; the others follow, two at a time, while Sphinx reads those that
+are done. Each page has a kernel, and a process, of its own, so the order is of no influence.
+
+What a build executed is kept in ``_build/executed``, under a name made of the page's cells, the
+sources of the modules of ``recsys`` that they need, and the pinned environment. A build never
+looks there. ``.ci/page`` does (`one_page.py` sets the environment variable below).
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, time
+
+import myst_nb.sphinx_
+import nbformat
+from myst_nb.core.config import NbParserConfig
+from myst_nb.core.execute import ExecutionError, NotebookClientBase, create_client
+from myst_nb.core.loggers import LoggerType
+from myst_nb.core.read import create_nb_reader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from page_modules import Package
+
+AT_ONCE = min(2, os.cpu_count() or 1)
+REUSE = "BOOK_REUSES_EXECUTED"  # where it is set, unchanged pages are not executed again
+STORE, RECORD = "executed", "execution.json"
+# A page whose cells read files or other code depends on more than is looked at here.
+READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Executed:
+    """An executed notebook, or why its execution failed."""
+
+    notebook: NotebookNode
+    seconds: float
+    error: Exception | None = None
+    report: str | None = None
+    reused: bool = False
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the code cells."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def measures_time(notebook: NotebookNode) -> bool:
+    """Tell whether the notebook has cells that measure time."""
+    return any("timing" in cell.metadata.get("tags", []) for cell in notebook.cells)
+
+
+def digest(root: Path, notebook: NotebookNode) -> tuple[str, set[Path]]:
+    """Return the name under which an execution is kept, and the files of recsys behind it."""
+    package, cells = Package(root), code_cells(notebook)
+    modules = sorted(package.used_by(cell.source for cell in cells))
+    files = {module: package.file(module) for module in modules}
+    parts = [
+        platform.python_version(),
+        (root / "requirements.txt").read_text("utf-8"),
+        (root / ".ci" / "constraints.txt").read_text("utf-8"),
+        *(f"{cell.source}\0{sorted(cell.metadata.get('tags', []))}" for cell in cells),
+        *(
+            f"{module}\0{file.read_text('utf-8')}"
+            for module, file in files.items()
+            if not package.is_face(module)  # what a face names is already followed
+        ),
+    ]
+    return hashlib.sha256("\0\0".join(parts).encode()).hexdigest()[:32], set(files.values())
+
+
+def execute(notebook: NotebookNode, folder: Path, timeout: int | None) -> Executed:
+    """Execute a copy of the notebook in a kernel of its own."""
+    copy = deepcopy(notebook)
+    start, error, report = perf_counter(), None, None
+    client = NotebookClient(copy, timeout=timeout, resources={"metadata": {"path": str(folder)}})
+    client.record_timing = True
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError) as failure:
+        error, report = failure, traceback.format_exc()
+    return Executed(copy, perf_counter() - start, error, report)
+
+
+class Pages:
+    """The pages of one build and their executions."""
+
+    def __init__(self, app: Sphinx) -> None:
+        self.app = app
+        self.root = Path(app.srcdir)
+        self.store = Path(os.environ.get(REUSE) or Path(app.outdir).parent / STORE)
+        self.reuses = bool(os.environ.get(REUSE))
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.ahead: dict[str, Future[Executed]] = {}  # by the path of the page
+
+    def read(self, path: Path) -> NotebookNode | None:
+        """Return a page as a notebook, or None where it has no cells."""
+        env, text = self.app.env, path.read_text("utf-8")
+        reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
+        notebook = None if reader is None else reader.read(text)
+        return notebook if notebook is not None and code_cells(notebook) else None
+
+    def execution(self, notebook: NotebookNode, path: Path) -> Executed:
+        """Return the page executed, from the store where that is asked for and right."""
+        name, _ = digest(self.root, notebook)
+        kept = self.store / f"{name}.json"
+        own_inputs = not any(READS_FILES.search(cell.source) for cell in code_cells(notebook))
+        if self.reuses and own_inputs and kept.exists():
+            found = json.loads(kept.read_text("utf-8"))
+            return Executed(nbformat.from_dict(found["notebook"]), found["seconds"], reused=True)
+        done = execute(notebook, path.parent, self.app.env.mystnb_config.execution_timeout)
+        if done.error is None:
+            self.store.mkdir(parents=True, exist_ok=True)
+            page = path.relative_to(self.root).with_suffix("").as_posix()
+            entry = {"page": page, "notebook": done.notebook, "seconds": done.seconds}
+            kept.write_text(json.dumps(entry), "utf-8")
+        return done
+
+    def start(self, paths: Iterable[Path]) -> None:
+        """Execute the pages that measure time, one by one; begin with the others behind us."""
+        notebooks = {path: self.read(path) for path in paths}
+        pages = {path: notebook for path, notebook in notebooks.items() if notebook is not None}
+        alone = [path for path, notebook in pages.items() if measures_time(notebook)]
+        for path in [*alone, *(path for path in pages if path not in alone)]:
+            future = self.pool.submit(self.execution, pages[path], path)
+            self.ahead[str(path)] = future
+            if path in alone and (failed := future.result().error):
+                logger.info(f"{path.name}: {type(failed).__name__}")
+
+    def get(self, notebook: NotebookNode, path: Path) -> Executed:
+        """Return the execution of a page, waiting for it if need be."""
+        future = self.ahead.pop(str(path), None)
+        done = self.execution(notebook, path) if future is None else future.result()
+        if done.error is not None:  # the build ends: let it not wait for pages that nobody sees
+            self.pool.shutdown(wait=False, cancel_futures=True)
+        return done
+
+
+class ExecutedAhead(NotebookClientBase):
+    """Gives myst-nb the outputs of a page that was executed here."""
+
+    def start_client(self) -> None:
+        """Put the outputs into the notebook that myst-nb renders."""
+        done: Executed = self._kwargs["pages"].get(self.notebook, self.path)
+        if done.error is not None:
+            message = f"Executing notebook failed: {type(done.error).__name__}"
+            if self.nb_config.execution_show_tb:
+                message += f"\n{done.report}"
+            self.logger.warning(message, subtype="exec")
+            raise ExecutionError(str(self.path)) from done.error
+        for cell, executed in zip(self.notebook.cells, done.notebook.cells, strict=True):
+            if cell.cell_type == "code":
+                cell.outputs = executed.outputs
+                cell.execution_count = executed.execution_count
+        self.notebook.metadata["language_info"] = done.notebook.metadata["language_info"]
+        verb = "Took the outputs of an earlier execution of" if done.reused else "Executed in"
+        self.logger.info(f"{verb} {done.seconds:.2f} seconds")
+        self.exec_metadata = {
+            "mtime": time(),
+            "runtime": done.seconds,
+            "method": self.nb_config.execution_mode,
+            "succeeded": True,
+            "error": None,
+            "traceback": None,
+        }
+
+
+def take_over(app: Sphinx) -> None:
+    """Let myst-nb ask here for the outputs of the pages that it would execute."""
+    pages = app.executed_pages = Pages(app)
+
+    def client(
+        notebook: NotebookNode,
+        source: str,
+        nb_config: NbParserConfig,
+        logger: LoggerType,
+        read_fmt: dict | None = None,
+    ) -> NotebookClientBase:
+        if nb_config.execution_mode != "force":
+            return create_client(notebook, source, nb_config, logger, read_fmt)
+        if not code_cells(notebook):
+            return NotebookClientBase(notebook, Path(source), nb_config, logger)
+        return ExecutedAhead(notebook, Path(source), nb_config, logger, pages=pages)
+
+    myst_nb.sphinx_.create_client = client
+
+
+def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Begin to execute the pages that are about to be read."""
+    if env.mystnb_config.execution_mode == "force":
+        app.executed_pages.start(Path(env.doc2path(name)) for name in docnames)
+
+
+def keep_record(app: Sphinx, error: Exception | None) -> None:
+    """Write how long each page took, for the tests."""
+    if error is None:
+        known = {name: data.get("exec_data") for name, data in app.env.nb_metadata.items()}
+        record = {name: {"seconds": ran["runtime"]} for name, ran in known.items() if ran}
+        (Path(app.outdir).parent / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+
+
+def note_modules(app: Sphinx, doctree: object) -> None:
+    """Let Sphinx read a page again when a module that its cells need has changed."""
+    notebook = app.executed_pages.read(Path(app.env.doc2path(app.env.docname)))
+    if notebook is not None:
+        for file in digest(app.executed_pages.root, notebook)[1]:
+            app.env.note_dependency(str(file))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the execution with Sphinx; after myst-nb has made its configuration."""
+    app.connect("builder-inited", take_over, priority=700)
+    app.connect("env-before-read-docs", execute_ahead)
+    app.connect("doctree-read", note_modules)
+    app.connect("build-finished", keep_record)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
