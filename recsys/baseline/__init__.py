@@ -2,6 +2,32 @@
 
 from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.season import (
+    N_LOG,
+    NEW_PRODUCTS,
+    NEW_USERS,
+    TODAY,
+    FrozenModels,
+    frozen_field,
+    shop_with_newcomers,
+    train_models,
+)
 from recsys.baseline.training import History, Training, train
 
-__all__ = ["ClickNetwork", "History", "LogisticPolicy", "ModelPolicy", "Training", "fit", "train"]
+__all__ = [
+    "NEW_PRODUCTS",
+    "NEW_USERS",
+    "N_LOG",
+    "TODAY",
+    "ClickNetwork",
+    "FrozenModels",
+    "History",
+    "LogisticPolicy",
+    "ModelPolicy",
+    "Training",
+    "fit",
+    "frozen_field",
+    "shop_with_newcomers",
+    "train",
+    "train_models",
+]

@@ -1,0 +1,62 @@
+"""The season of chapter 1: a log of yesterday's rule, models trained on it, and later visits.
+
+The models are trained once, on the log, and frozen; newcomers come long after that.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
+from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.training import Training
+from recsys.policies.base import ScoringPolicy
+from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
+from recsys.shop.features import Featurizer, Identifiers, ObservedFeatures, Truth
+from recsys.shop.records import Log
+from recsys.shop.simulator import Shop
+
+N_LOG = 100_000  # impressions in the log
+TODAY = 130_000  # the round at which a trained model begins to serve
+NEW_USERS, NEW_PRODUCTS = 150_000, 170_000  # the rounds at which newcomers enter
+
+
+class FrozenModels(NamedTuple):
+    """The three models of chapter 1, trained on one log."""
+
+    ids: ClickNetwork  # Embedding + MLP: user id, product id
+    features: ClickNetwork  # MLP on features: product id, observed features of the user
+    logistic: LogisticPolicy  # the same information, no hidden layer
+
+
+def shop_with_newcomers(seed: int) -> Shop:
+    """Return a shop that 200 users join after a while, and 8 products later still."""
+    shop = Shop(seed=seed)
+    shop.churn(at=NEW_USERS, n_users=200)
+    shop.churn(at=NEW_PRODUCTS, n_products=8)
+    return shop
+
+
+def train_models(shop: Shop, log: Log) -> FrozenModels:
+    """Train the three models on the log of one shop, whose seed is the seed of the training."""
+    training = Training(seed=shop.seed)
+    return FrozenModels(
+        ids=fit(Identifiers(shop), log, training)[0],
+        features=fit(ObservedFeatures(shop), log, training)[0],
+        logistic=LogisticPolicy(ObservedFeatures(shop), log),
+    )
+
+
+def frozen_field(
+    shop: Shop, log: Log, models: FrozenModels
+) -> dict[str, tuple[ScoringPolicy, Featurizer]]:
+    """Return the policies of chapter 1, each with what it sees; none learns any more."""
+    K, ids, seen, rng = shop.n_products, Identifiers(shop), ObservedFeatures(shop), shop.policy_rng
+    return {
+        "random": (RandomPolicy(K, rng=rng("random")), ids),
+        "popular": (MostPopular.from_log(log, K, rng=rng("popular")), ids),
+        "ids": (ModelPolicy(models.ids, K, rng=rng("ids")), ids),
+        "features": (ModelPolicy(models.features, K, rng=rng("features")), seen),
+        "logistic": (models.logistic, seen),
+        "oracle": (Oracle(K, rng=rng("oracle")), Truth(shop)),
+    }
