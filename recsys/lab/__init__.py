@@ -2,6 +2,7 @@
 
 from recsys.lab.bands import Estimate, band, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.linear_world import LinearPlay, play_linear_world
 from recsys.lab.metrics import (
     auc,
     calibration_error,
@@ -18,6 +19,7 @@ from recsys.lab.serving import judge, retrain, serve, truth
 
 __all__ = [
     "Estimate",
+    "LinearPlay",
     "auc",
     "band",
     "calibration_error",
@@ -31,6 +33,7 @@ __all__ = [
     "over_cases",
     "over_seeds",
     "paired_band",
+    "play_linear_world",
     "read_logs",
     "reliability",
     "replicate",
