@@ -2,6 +2,7 @@
 
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.linear_world import LinearPlay, play_linear_world
 from recsys.lab.metrics import (
     auc,
     calibration_error,
@@ -19,6 +20,7 @@ from recsys.lab.serving import judge, retrain, serve, truth
 __all__ = [
     "LEVEL",
     "Estimate",
+    "LinearPlay",
     "auc",
     "band",
     "band_curve",
@@ -33,6 +35,7 @@ __all__ = [
     "over_cases",
     "over_seeds",
     "paired_band",
+    "play_linear_world",
     "read_logs",
     "reliability",
     "replicate",
