@@ -2,6 +2,16 @@
 
 from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.nightly import nightly_network
 from recsys.baseline.training import History, Training, train
 
-__all__ = ["ClickNetwork", "History", "LogisticPolicy", "ModelPolicy", "Training", "fit", "train"]
+__all__ = [
+    "ClickNetwork",
+    "History",
+    "LogisticPolicy",
+    "ModelPolicy",
+    "Training",
+    "fit",
+    "nightly_network",
+    "train",
+]

@@ -2,6 +2,7 @@
 
 from recsys.lab.bands import Estimate, band, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.limits import best_linear_fit, linear_limit
 from recsys.lab.metrics import (
     auc,
     calibration_error,
@@ -20,6 +21,7 @@ __all__ = [
     "Estimate",
     "auc",
     "band",
+    "best_linear_fit",
     "calibration_error",
     "effective_number",
     "excess_loss",
@@ -27,6 +29,7 @@ __all__ = [
     "ips_rates",
     "irreducible_loss",
     "judge",
+    "linear_limit",
     "naive_rates",
     "over_cases",
     "over_seeds",
