@@ -21,6 +21,7 @@ __all__ = [
     "TODAY",
     "ClickNetwork",
     "FrozenModels",
+from recsys.baseline.nightly import nightly_network
     "History",
     "LogisticPolicy",
     "ModelPolicy",
@@ -30,4 +31,5 @@ __all__ = [
     "shop_with_newcomers",
     "train",
     "train_models",
+    "nightly_network",
 ]

@@ -2,6 +2,7 @@
 
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.limits import best_linear_fit, linear_limit
 from recsys.lab.linear_world import LinearPlay, play_linear_world
 from recsys.lab.metrics import (
     auc,
@@ -24,6 +25,7 @@ __all__ = [
     "auc",
     "band",
     "band_curve",
+    "best_linear_fit",
     "calibration_error",
     "effective_number",
     "excess_loss",
@@ -31,6 +33,7 @@ __all__ = [
     "ips_rates",
     "irreducible_loss",
     "judge",
+    "linear_limit",
     "naive_rates",
     "over_cases",
     "over_seeds",
