@@ -2,6 +2,7 @@
 
 from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.nightly import nightly_network
 from recsys.baseline.season import (
     N_LOG,
     NEW_PRODUCTS,
@@ -21,15 +22,14 @@ __all__ = [
     "TODAY",
     "ClickNetwork",
     "FrozenModels",
-from recsys.baseline.nightly import nightly_network
     "History",
     "LogisticPolicy",
     "ModelPolicy",
     "Training",
     "fit",
     "frozen_field",
+    "nightly_network",
     "shop_with_newcomers",
     "train",
     "train_models",
-    "nightly_network",
 ]

@@ -7,6 +7,16 @@ from recsys.cost.scaling import (
     power_exponents,
     time_growth,
 )
-from recsys.cost.tally import Tally
+from recsys.cost.tally import Tally, count
+from recsys.cost.timing import take_turns
 
-__all__ = ["Growth", "Tally", "fixed_and_growing", "local_slopes", "power_exponents", "time_growth"]
+__all__ = [
+    "Growth",
+    "Tally",
+    "count",
+    "fixed_and_growing",
+    "local_slopes",
+    "power_exponents",
+    "take_turns",
+    "time_growth",
+]

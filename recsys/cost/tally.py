@@ -81,6 +81,13 @@ class Tally(TorchDispatchMode):
         self._live -= self._sizes.pop(key)
 
 
+def count(work: Callable[[], object]) -> Tally:
+    """Return the tally of one call of ``work``, whose result is dropped."""
+    with Tally() as tally:
+        work()
+    return tally
+
+
 def _tensors(tree: object) -> Iterator[torch.Tensor]:
     return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
 

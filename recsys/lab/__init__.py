@@ -1,5 +1,6 @@
 """Experiments: policies against the shop, over many seeds, and what came out."""
 
+from recsys.lab.arena import DAY, LOG, informed, open_shops
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.experiment import read_logs, replicate, run
 from recsys.lab.limits import best_linear_fit, linear_limit
@@ -19,7 +20,9 @@ from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve, truth
 
 __all__ = [
+    "DAY",
     "LEVEL",
+    "LOG",
     "Estimate",
     "LinearPlay",
     "auc",
@@ -30,11 +33,13 @@ __all__ = [
     "effective_number",
     "excess_loss",
     "expected_log_loss",
+    "informed",
     "ips_rates",
     "irreducible_loss",
     "judge",
     "linear_limit",
     "naive_rates",
+    "open_shops",
     "over_cases",
     "over_seeds",
     "paired_band",

@@ -3,6 +3,7 @@
 from recsys.shop.features import (
     CODE,
     CodedFeatures,
+    CrossedFeatures,
     Featurizer,
     Identifiers,
     JointFeatures,
@@ -30,6 +31,7 @@ __all__ = [
     "PRODUCT_FEATURES",
     "USER_FEATURES",
     "CodedFeatures",
+    "CrossedFeatures",
     "Featurizer",
     "Identifiers",
     "JointFeatures",

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from recsys.cost.tally import Tally
+from recsys.cost.tally import Tally, count
 from recsys.gradients.jacobian import METHODS, per_arm_gradients
 from recsys.gradients.mlp import take_apart
 
@@ -41,6 +41,13 @@ def test_operations_are_those_of_the_textbook(make, flops: int):
     with Tally() as tally:
         make(a, b)
     assert tally.flops == flops
+
+
+def test_count_is_the_tally_of_one_call():
+    work = lambda: torch.ones(3, 4) @ torch.ones(4, 2)  # noqa: E731
+    tally = count(work)
+    assert (tally.calls, tally.flops, tally.moved, tally.peak) == counts(work)
+    assert tally.flops == 3 * 2 * (2 * 4 - 1)
 
 
 def test_bytes_are_those_of_arguments_and_results():

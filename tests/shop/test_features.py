@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from recsys.shop.features import (
     CODE,
     CodedFeatures,
+    CrossedFeatures,
     Featurizer,
     Identifiers,
     JointFeatures,
@@ -17,7 +18,14 @@ from recsys.shop.simulator import Shop
 from recsys.shop.world import PRODUCT_FEATURES, USER_FEATURES, ShopConfig
 from strategies import modest, refuses, small_shop
 
-OBSERVABLE = (Identifiers, ObservedFeatures, JointFeatures, CodedFeatures, SharedUserFeatures)
+OBSERVABLE = (
+    Identifiers,
+    ObservedFeatures,
+    JointFeatures,
+    CodedFeatures,
+    CrossedFeatures,
+    SharedUserFeatures,
+)
 ALL = (*OBSERVABLE, Truth)
 
 
@@ -29,6 +37,7 @@ def expected_row(
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (product + 1, 16))[product]
     return {
         CodedFeatures: [*who, *what, *(signs / 4.0)],
+        CrossedFeatures: [*(u * v for u in who for v in what), *who, *(signs / 4.0)],
         Identifiers: [float(user), float(product)],
         ObservedFeatures: [float(product), *who],
         JointFeatures: [*who, *what],
@@ -109,6 +118,7 @@ def test_rows_have_the_documented_columns_ids_first():
         ObservedFeatures: ((12,), m),
         JointFeatures: ((), m + d),
         CodedFeatures: ((), m + d + 16),
+        CrossedFeatures: ((), m * d + m + 16),
         Truth: ((), 1),
         SharedUserFeatures: ((), m),
     }
