@@ -26,6 +26,7 @@ The ground
 ``policies.base``           the two verbs, ``select`` and ``update``
 ``policies.simple``         random, the most popular, and the oracle
 ``policies.exploration``    three ways to explore: a coin, optimism, a draw from what is believed
+``policies.late``           feedback that waits until a batch is complete
 =========================== ========================================================================
 
 ``recsys.baseline``: chapter 1
@@ -34,6 +35,8 @@ The ground
 ``baseline.click_network``  Embedding + MLP, and the greedy policy it makes
 ``baseline.training``       how it is trained
 ``baseline.logistic``       logistic regression, the sanity line beside it
+``baseline.nightly``        what a shop trains from its log every night
+``baseline.season``         chapter 1's log, the models trained on it, and newcomers after it
 =========================== ========================================================================
 
 ``recsys.linear``: chapter 2
@@ -78,12 +81,16 @@ The ground
 ``lab.parallel``            one function over many seeds or cases, in parallel
 ``lab.metrics``             log loss, AUC, calibration, exposure, rates from logs
 ``lab.bands``               means over seeds and their confidence bands
+``lab.arena``               shops with logs and trends to come, and agents that have read the logs
+``lab.limits``              what linear models can reach at best
+``lab.linear_world``        a world in which the theorems' assumptions hold
 =========================== ========================================================================
 
 ``recsys.cost``: what a computation costs
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 =========================== ========================================================================
 ``cost.tally``              calls, operations, bytes and peak memory, counted
+``cost.timing``             ways that take turns, so that ratios are steady
 ``cost.scaling``            the exponents with which measured times grow
 =========================== ========================================================================
 

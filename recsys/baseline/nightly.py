@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 from recsys.baseline.click_network import ModelPolicy, fit
 from recsys.baseline.training import Training
-from recsys.shop.features import ObservedFeatures
-from recsys.shop.records import Log
-from recsys.shop.simulator import Shop
+from recsys.shop import Log, ObservedFeatures, Shop
 
 
 def nightly_network(

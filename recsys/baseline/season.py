@@ -10,11 +10,8 @@ from typing import NamedTuple
 from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.training import Training
-from recsys.policies.base import ScoringPolicy
-from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
-from recsys.shop.features import Featurizer, Identifiers, ObservedFeatures, Truth
-from recsys.shop.records import Log
-from recsys.shop.simulator import Shop
+from recsys.policies import MostPopular, Oracle, RandomPolicy, ScoringPolicy
+from recsys.shop import Featurizer, Identifiers, Log, ObservedFeatures, Shop, Truth
 
 N_LOG = 100_000  # impressions in the log
 TODAY = 130_000  # the round at which a trained model begins to serve

@@ -10,12 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from recsys.lab.experiment import read_logs
-from recsys.policies.base import Policy
-from recsys.policies.exploration import EpsilonGreedy
-from recsys.shop.features import Featurizer
-from recsys.shop.records import Log
-from recsys.shop.simulator import Shop
-from recsys.shop.world import ShopConfig
+from recsys.policies import EpsilonGreedy, Policy
+from recsys.shop import Featurizer, Log, Shop, ShopConfig
 
 LOG, DAY = 10_000, 800  # visits in yesterday's log, and in a day after it
 

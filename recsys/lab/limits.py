@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recsys import checks
-from recsys.shop.simulator import Shop
+from recsys.shop import Shop
 
 
 def best_linear_fit(shop: Shop, round_: int) -> tuple[np.ndarray, np.ndarray]:

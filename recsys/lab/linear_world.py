@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from recsys import checks
-from recsys.policies.base import Policy
+from recsys.policies import Policy
 
 
 class LinearPolicy(Policy, Protocol):

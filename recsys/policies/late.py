@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.policies.base import UNBOUNDED, Policy
+from recsys.policies.base import Policy
 
 
 class LateFeedback:
@@ -30,6 +30,15 @@ class LateFeedback:
         """Whether the wrapped policy learns."""
         return self.policy.learns
 
+    @property
+    def rng(self) -> np.random.Generator:
+        """The generator of the wrapped policy's draws."""
+        return self.policy.rng
+
+    def probabilities(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray:
+        """Return the probability (..., K) with which ``select`` would choose each arm."""
+        return self.policy.probabilities(contexts, available)
+
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the arm that the wrapped policy chooses by what it has been told so far."""
         return self.policy.select(contexts, available)
@@ -39,7 +48,7 @@ class LateFeedback:
 
         Numbers that are none are refused here, shapes by the wrapped policy.
         """
-        arms = checks.ids("arm", arm, UNBOUNDED)
+        arms = checks.ids("arm", arm, 2**63 - 1)
         context, reward = checks.finite("context", context), checks.finite("reward", reward)
         self._waiting.append((arms.copy(), context.copy(), reward.copy()))
         if len(self._waiting) == self.batch:
