@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 
 LABELS = ("The question", "What comes out", "What it costs")
 WORDS_A_MINUTE = 200
-DISPLAYED = 10  # words whose reading takes as long as a displayed formula's; one within a line is 1
+DISPLAYED, INLINE = 25, 2  # words whose reading takes as long as that of a formula
 WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 NOT_READ = (nodes.literal_block, nodes.comment, nodes.raw, nodes.substitution_definition)
 MINUTES = "reading_minutes"  # in env.metadata, which Sphinx itself merges and purges
@@ -72,7 +72,7 @@ def n_words(node: nodes.Node) -> int:
     if isinstance(node, nodes.math_block):
         return DISPLAYED
     if isinstance(node, nodes.math):
-        return 1
+        return INLINE
     if isinstance(node, nodes.Text):
         return len(WORD.findall(node))
     return sum(n_words(child) for child in node.children if is_read(child))
