@@ -42,7 +42,9 @@ from page_modules import Package
 AT_ONCE = min(2, os.cpu_count() or 1)
 REUSE = "BOOK_REUSES_EXECUTED"  # where it is set, unchanged pages are not executed again
 STORE, RECORD = "executed", "execution.json"
-REFERENCE = 0.02  # seconds that `piece_of_work` takes on the machine for which limits of time are set
+REFERENCE = (
+    0.02  # seconds that `piece_of_work` takes on the machine for which limits of time are set
+)
 # A page whose cells read files or other code depends on more than is looked at here.
 READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(")
 
@@ -140,9 +142,12 @@ class Pages:
         notebook = None if reader is None else reader.read(text)
         return notebook if notebook is not None and code_cells(notebook) else None
 
-    def execution(self, notebook: NotebookNode, path: Path) -> Executed:
-        """Return the page executed, from the store where that is asked for and right."""
-        name, _ = digest(self.root, notebook)
+    def execution(self, notebook: NotebookNode, path: Path, name: str) -> Executed:
+        """Return the page executed, from the store where that is asked for and right.
+
+        This runs in threads of the pool, and ``name``, its digest, is made before: Python's parser
+        fails now and then where two threads use it at one time.
+        """
         kept = self.store / f"{name}.json"
         own_inputs = not any(READS_FILES.search(cell.source) for cell in code_cells(notebook))
         if self.reuses and own_inputs and kept.exists():
@@ -160,9 +165,10 @@ class Pages:
         """Execute the pages that measure time, one by one; begin with the others behind us."""
         notebooks = {path: self.read(path) for path in paths}
         pages = {path: notebook for path, notebook in notebooks.items() if notebook is not None}
+        names = {path: digest(self.root, notebook)[0] for path, notebook in pages.items()}
         alone = [path for path, notebook in pages.items() if measures_time(notebook)]
         for path in [*alone, *(path for path in pages if path not in alone)]:
-            future = self.pool.submit(self.execution, pages[path], path)
+            future = self.pool.submit(self.execution, pages[path], path, names[path])
             self.ahead[str(path)] = future
             if path in alone and (failed := future.result().error):
                 logger.info(f"{path.name}: {type(failed).__name__}")
@@ -170,7 +176,10 @@ class Pages:
     def get(self, notebook: NotebookNode, path: Path) -> Executed:
         """Return the execution of a page, waiting for it if need be."""
         future = self.ahead.pop(str(path), None)
-        done = self.execution(notebook, path) if future is None else future.result()
+        if future is None:
+            done = self.execution(notebook, path, digest(self.root, notebook)[0])
+        else:
+            done = future.result()
         if done.error is not None:  # the build ends: let it not wait for pages that nobody sees
             self.pool.shutdown(wait=False, cancel_futures=True)
         return done
