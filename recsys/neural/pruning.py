@@ -7,7 +7,8 @@ form of ``memory.GradientMemory``), and most arms stay below what they need even
 
 The answer is exact: an arm is left out only if a bound from above of its own bound is less than the
 bound of another arm by more than rounding can explain (half of the digits). Whoever is left is
-scored in the usual way, so ties among the best are ties here as well.
+scored in the usual way, so ties among the best are ties here as well; in
+the dual form up to rounding, for its products of whole gradients round by their place in a batch.
 
 Shapes: K arms, one world.
 """
