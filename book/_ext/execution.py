@@ -42,9 +42,8 @@ from page_modules import Package
 AT_ONCE = min(2, os.cpu_count() or 1)
 REUSE = "BOOK_REUSES_EXECUTED"  # where it is set, unchanged pages are not executed again
 STORE, RECORD = "executed", "execution.json"
-REFERENCE = (
-    0.02  # seconds that `piece_of_work` takes on the machine for which limits of time are set
-)
+# Seconds of `piece_of_work` on the machine for which limits of time are set.
+REFERENCE = 0.0027
 # A page whose cells read files or other code depends on more than is looked at here.
 READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(")
 
