@@ -34,6 +34,12 @@ def name_landmarks(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
         sidebar["role"], sidebar["aria-label"] = "region", "Book"
 
 
+def name_toggles(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
+    """Give the arrows beside the chapters, which show their pages, a name."""
+    for toggle in page.select(".bd-sidebar-primary li > details > summary"):
+        toggle["aria-label"] = f"Pages of {toggle.find_parent('li').a.get_text(strip=True)}"
+
+
 def list_works(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     """Make the bibliography a list of items; its own roles for them are deprecated."""
     for entry in page.select("[role='doc-biblioentry']"):
@@ -52,7 +58,15 @@ def say_viewport_once(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
         tag.decompose()
 
 
-STEPS = (use_local_icons, hide_icons, name_landmarks, list_works, load_late, say_viewport_once)
+STEPS = (
+    use_local_icons,
+    hide_icons,
+    name_landmarks,
+    name_toggles,
+    list_works,
+    load_late,
+    say_viewport_once,
+)
 
 
 def wrap_renderer(app: Sphinx) -> None:

@@ -152,14 +152,17 @@ def test_shows_its_largest_part_soon_on_a_slow_machine(name: str, browser: Brows
 # ------------------------------------------------------------------ for everybody
 
 
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(("width", "theme"), [(WIDE, "light"), (PHONE, "dark")])
 @pytest.mark.parametrize("name", READ)
 def test_no_accessibility_violation(
-    name: str, theme: str, width: int, browser: Browser, host: Host
+    name: str, width: int, theme: str, browser: Browser, host: Host
 ):
     with visit(browser, host.address + name, host.address, width, theme) as opened:
         assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert opened.violations() == []
+        [other] = set(THEMES) - {theme}
+        opened.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", other)
+        opened.page.wait_for_timeout(400)  # colours fade over
         assert opened.violations() == []
 
 
@@ -175,11 +178,12 @@ def test_no_accessibility_violation_with_everything_open(theme: str, browser: Br
         assert opened.violations() == []
 
 
-@pytest.mark.parametrize("width", [320, PHONE])
 @pytest.mark.parametrize("name", READ)
-def test_nothing_is_wider_than_a_phone(name: str, width: int, browser: Browser, host: Host):
-    with visit(browser, host.address + name, host.address, width) as opened:
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_is_wider_than_a_phone(name: str, browser: Browser, host: Host):
+    with visit(browser, host.address + name, host.address, PHONE) as opened:
+        for width in (PHONE, 320):
+            opened.page.set_viewport_size({"width": width, "height": 900})
+            assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_keyboard_reaches_text_search_theme_and_solutions(browser: Browser, host: Host):
