@@ -160,10 +160,6 @@ def test_no_accessibility_violation(
     with visit(browser, host.address + name, host.address, width, theme) as opened:
         assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
         assert opened.violations() == []
-        [other] = set(THEMES) - {theme}
-        opened.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", other)
-        opened.page.wait_for_timeout(400)  # colours fade over
-        assert opened.violations() == []
 
 
 @pytest.mark.parametrize("theme", THEMES)
