@@ -146,7 +146,8 @@ def test_shows_its_largest_part_soon_on_a_slow_machine(name: str, browser: Brows
     )
     context.close()
     print(f"{name}: largest contentful paint after {largest / 1e3:.2f} s")
-    assert largest < 2500
+    record = json.loads((ROOT / "_build" / "execution.json").read_text("utf-8"))
+    assert largest < 2500 * max(record["pace"], 1.0)  # milliseconds on the reference machine
 
 
 # ------------------------------------------------------------------ for everybody
@@ -328,7 +329,7 @@ def test_each_chapter_begins_with_a_map_of_its_pages(name: str):
         other for other in OF_CHAPTERS if other.startswith(folder)
     ]
     numbers = [link.get_text().split()[0] for link in page.select("ul.chapter-map li a span")]
-    chapter = page.h1.get_text().split(".")[0]
+    chapter = page.article.h1.get_text().split(".")[0]
     assert numbers == [f"{chapter}.{n}" for n in range(1, len(links) + 1)]
     assert all(len(item.select("p")) == 2 for item in page.select("ul.chapter-map > li"))
 
