@@ -207,7 +207,7 @@ def test_keyboard_reaches_text_search_theme_and_solutions(browser: Browser, host
 
 
 def test_a_folded_proof_opens_by_keyboard_and_for_links_into_it(browser: Browser, host: Host):
-    name = page_with("details.folded [id]")
+    name = page_with("details.folded [id]:not(.proof)")
     inside = parsed(HTML / name).select_one("details.folded [id]:not(.proof)")["id"]
     proof = "details.folded:has([id='%s'])" % inside.replace("'", "")  # noqa: UP031
     with visit(browser, host.address + name, host.address) as opened:
