@@ -32,8 +32,10 @@ The ground
 ``recsys.baseline``: chapter 1
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 =========================== ========================================================================
-``baseline.click_network``  Embedding + MLP, and the greedy policy it makes
+``baseline.click_network``  Embedding + MLP
 ``baseline.training``       how it is trained
+``baseline.closed_form``    a step of that, written out
+``baseline.greedy``         the policy that a trained network makes
 ``baseline.logistic``       logistic regression, the sanity line beside it
 ``baseline.nightly``        what a shop trains from its log every night
 ``baseline.season``         chapter 1's log, the models trained on it, and newcomers after it

@@ -1,6 +1,7 @@
 """Chapter 1: click models that are trained on a log, and the greedy policies they make."""
 
-from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.greedy import ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
 from recsys.baseline.season import (

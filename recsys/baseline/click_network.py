@@ -1,4 +1,4 @@
-"""Embedding + MLP: the click model of chapter 1 and the greedy policy that it makes."""
+"""Embedding + MLP: the click model of chapter 1."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from recsys import archive, checks
-from recsys.baseline.training import History, Training, train
-from recsys.policies import ScoringPolicy
-from recsys.shop import Featurizer, Log
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -131,50 +128,3 @@ class ClickNetwork(nn.Module):
         saved = (tensor for group in groups.values() for tensor in group)
         model.load_state_dict(dict(zip(model.state_dict(), saved, strict=True)))
         return model
-
-
-class ModelPolicy(ScoringPolicy):
-    """Greedy on a trained click network, which it never changes."""
-
-    def __init__(
-        self, model: ClickNetwork, n_arms: int, rng: np.random.Generator | None = None
-    ) -> None:
-        super().__init__(n_arms, rng=rng)
-        self.model = model
-
-    def scores(self, contexts: np.ndarray) -> np.ndarray:
-        """Return the predicted click probabilities (..., K)."""
-        return self.model.predict(contexts)
-
-
-def fit(
-    featurizer: Featurizer,
-    log: Log,
-    training: Training | None = None,
-    progress: bool = False,
-    device: str | None = None,
-    **settings: object,
-) -> tuple[ClickNetwork, History]:
-    """Return a click network trained on a log as the featurizer describes it.
-
-    Parameters
-    ----------
-    featurizer : Featurizer
-        Says which columns are ids and which are features.
-    log : Log
-        Impressions in order of time.
-    training : Training, optional
-        Its seed also draws the initial parameters.
-    progress : bool
-        Print one line an epoch.
-    device : str, optional
-        Where to train, such as "cuda"; the model stays there.
-    settings :
-        Further settings of ``ClickNetwork``.
-    """
-    training = training or Training()
-    model = ClickNetwork(
-        featurizer.vocabularies, featurizer.n_features, seed=training.seed, **settings
-    )
-    rows = featurizer.rows(log.users, log.products, log.rounds)
-    return model, train(model, rows, log.clicks, training, progress, device)

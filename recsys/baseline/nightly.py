@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from recsys.baseline.click_network import ModelPolicy, fit
+from recsys.baseline.greedy import ModelPolicy, fit
 from recsys.baseline.training import Training
 from recsys.shop import Log, ObservedFeatures, Shop
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.greedy import ModelPolicy, fit
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.training import Training
 from recsys.policies import MostPopular, Oracle, RandomPolicy, ScoringPolicy

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as log_loss
 
 from recsys import checks
+from recsys.baseline.closed_form import ClosedFormStep, is_plain
 
 
 class Splitting(Protocol):
@@ -51,6 +53,29 @@ class History:
     training: list[float]
     validation: list[float]
     best_epoch: int
+
+
+class AutogradStep:
+    """Changes the parameters of any network by one step of AdamW on the mean log loss.
+
+    This is what training is; ``ClosedFormStep`` does the same to a click network in less time.
+    """
+
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float) -> None:
+        self.model = model
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+        )
+
+    def __call__(
+        self, identifiers: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
+    ) -> torch.Tensor:
+        """Make one step on rows (B, m), (B, d) with clicks (B,); return their mean loss before."""
+        loss = log_loss(self.model(identifiers, features), clicks)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
 
 
 def train(
@@ -102,13 +127,9 @@ def train(
             "expected a fraction that leaves rows to train on"
         )
     n_train = len(labels) - n_validation  # time-ordered: the last rows validate
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
-    loss_of = nn.BCEWithLogitsLoss()
+    step_by = ClosedFormStep if is_plain(model) else AutogradStep
+    step = step_by(model, training.learning_rate, training.weight_decay)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
     order = torch.Generator().manual_seed(training.seed)
     history = History([], [], 0)
     best, kept, best_epoch, size = np.inf, None, 0, training.batch_size
@@ -117,17 +138,12 @@ def train(
         total = torch.zeros((), device=features.device)
         columns = (column[shuffled].split(size) for column in (identifiers, features, target))
         for batch in zip(*columns, strict=True):
-            loss = loss_of(model(batch[0], batch[1]), batch[2])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            total += loss.detach() * len(batch[2])
+            total += step(*batch) * len(batch[2])
         history.training.append(float(total) / n_train)
         if n_validation:
             with torch.no_grad():
-                held_out = loss_of(
-                    model(identifiers[n_train:], features[n_train:]), target[n_train:]
-                )
+                logits = model(identifiers[n_train:], features[n_train:])
+                held_out = log_loss(logits, target[n_train:])
             history.validation.append(float(held_out))
         watched = (history.validation or history.training)[-1]
         if progress:
@@ -139,5 +155,11 @@ def train(
             kept = {name: value.clone() for name, value in model.state_dict().items()}
         elif n_validation and epoch - best_epoch >= training.patience:
             break
+    if kept is None:
+        model.load_state_dict(start)
+        raise ValueError(
+            f"training: got a loss that is not finite with learning_rate {training.learning_rate}, "
+            "expected a smaller one, or smaller features"
+        )
     model.load_state_dict(kept)
     return History(history.training, history.validation, best_epoch)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys import archive
-from recsys.baseline.click_network import ClickNetwork, ModelPolicy, fit
+from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.greedy import ModelPolicy, fit
 from recsys.baseline.training import Training, train
 from recsys.shop.features import Identifiers, JointFeatures, ObservedFeatures
 from strategies import SMALL, example_rows, few, modest, refuses, small_shop, snapshot

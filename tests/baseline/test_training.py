@@ -197,9 +197,18 @@ def test_a_log_too_short_to_leave_training_rows_is_refused_and_the_model_unchang
         train(model, rows, clicks, Training(epochs=1, validation_fraction=0.9))
 
 
-def test_training_that_diverges_says_so_and_leaves_the_model_unchanged():
+def test_rows_too_large_for_single_precision_are_refused_and_the_model_unchanged():
     model = ClickNetwork(**SMALL)
     rows, clicks = example_rows(50)
     rows[:, 2] *= 1e39  # finite, but infinite in single precision
     with refuses("contexts", model):
+        train(model, rows, clicks, Training(epochs=2))
+
+
+def test_training_that_diverges_says_so_and_leaves_the_model_unchanged():
+    model = ClickNetwork(**SMALL)
+    rows, clicks = example_rows(50)
+    rows[:, 2] *= 1e30
+    model.mlp[0].weight.data *= 1e10  # their products overflow
+    with refuses("training", model):
         train(model, rows, clicks, Training(epochs=2))

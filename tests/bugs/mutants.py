@@ -127,6 +127,15 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
+        name="written-out-step-lets-gradients-through-a-closed-relu",
+        file="baseline/closed_form.py",
+        before="delta[i], a[i], 0.0, grad_input=delta[i]",
+        after="delta[i], a[i], -1.0, grad_input=delta[i]",
+        killed_by=(
+            "tests/baseline/test_closed_form.py::test_closed_form_and_autograd_train_the_same_network[0.0-whole]"
+        ),
+    ),
+    Mutant(
         name="early-stopping-keeps-last",
         file="baseline/training.py",
         before="model.load_state_dict(kept)",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -70,8 +71,8 @@ def titles(outline: list) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Return the text without white space: a line may break anywhere."""
-    return re.sub(r"\s+", "", text)
+    """Return the text without white space and ligatures: a line may break anywhere."""
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
 
 
 def texts(pdf: PdfReader) -> list[str]:
