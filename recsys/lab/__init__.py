@@ -17,7 +17,7 @@ from recsys.lab.metrics import (
     reliability,
 )
 from recsys.lab.parallel import over_cases, over_seeds
-from recsys.lab.serving import judge, retrain, serve, truth
+from recsys.lab.serving import judge, retrain, serve
 
 __all__ = [
     "DAY",
@@ -50,5 +50,4 @@ __all__ = [
     "retrain",
     "run",
     "serve",
-    "truth",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from recsys import checks
 from recsys.lab.parallel import over_seeds
-from recsys.lab.serving import CHUNK, choose, truth
+from recsys.lab.serving import CHUNK, choose
 from recsys.policies import Policy
 from recsys.shop import Featurizer, Log, Shop, ShopConfig, Trace
 
@@ -67,8 +67,9 @@ def run(
     for first in range(0, n, chunk):
         size = min(chunk, n - first)
         visits = [shop.visits(start + first, size) for shop in worlds]
-        mu = np.stack([truth(s, v) for s, v in zip(worlds, visits, strict=True)], axis=1)
-        on_sale = np.stack([s.available(v.rounds) for s, v in zip(worlds, visits, strict=True)], 1)
+        pairs = list(zip(worlds, visits, strict=True))
+        mu = np.stack([shop.click_probabilities(v) for shop, v in pairs], axis=1)
+        on_sale = np.stack([shop.available(v.rounds) for shop, v in pairs], axis=1)
         uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (size, S)
         rows = slice(first, first + size)
         if policy.learns:
@@ -96,17 +97,19 @@ def _learn(
     uniforms: np.ndarray,
 ) -> np.ndarray:
     """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...)."""
+    n, K = len(uniforms), mu.shape[-1]
+    shared = contexts.ndim == on_sale.ndim  # a row of its own for each arm is an axis more
+    offers = [None] * n if on_sale.all() else on_sale
+    # the arms of all worlds in one row, in which arm a of world w has the place w K + a
+    chances, rows = mu.reshape(n, -1), contexts.reshape(n, -1, contexts.shape[-1])
+    first = K * np.arange(len(uniforms[0])) if uniforms.ndim == 2 else 0
     arms = np.empty(uniforms.shape, dtype=np.int64)
-    for t in range(len(arms)):
-        arm = policy.select(contexts[t], on_sale[t])
+    for t in range(n):
+        arm = policy.select(contexts[t], offers[t])
         arms[t] = arm
-        shown = np.take_along_axis(mu[t], arms[t][..., None], axis=-1)[..., 0]
-        reward = (uniforms[t] < shown).astype(float)
-        if contexts.ndim == on_sale.ndim:  # a row of its own for each arm is an axis more
-            played = contexts[t]
-        else:
-            played = np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)[..., 0, :]
-        policy.update(arm, played, reward)
+        place = first + arm
+        reward = (uniforms[t] < chances[t].take(place)).astype(float)
+        policy.update(arm, contexts[t] if shared else rows[t].take(place, axis=0), reward)
     return arms
 
 

@@ -18,12 +18,6 @@ CHUNK = 512  # visits whose contexts are made together
 Trainer = Callable[[Log], tuple[Policy, Featurizer]]
 
 
-def truth(shop: Shop, visits: Visits) -> np.ndarray:
-    """Return the click probabilities (visits, K) of all products at each visit."""
-    arms = np.arange(shop.n_products)
-    return shop.click_probability(visits.users[:, None], arms, visits.rounds[:, None])
-
-
 def choose(
     shop: Shop, policy: Policy, featurizer: Featurizer, visits: Visits
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +64,7 @@ def judge(shop: Shop, log: Log) -> Trace:
     best = np.empty(len(log))
     for rows in (slice(i, i + CHUNK) for i in range(0, len(log), CHUNK)):
         on_sale = shop.available(log.rounds[rows])
-        best[rows] = np.where(on_sale, truth(shop, visits[rows]), 0.0).max(axis=1)
+        best[rows] = np.where(on_sale, shop.click_probabilities(visits[rows]), 0.0).max(axis=1)
     mu = shop.click_probability(log.users, log.products, log.rounds)
     return Trace(log.products, log.clicks, mu, best)
 

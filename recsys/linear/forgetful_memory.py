@@ -41,7 +41,7 @@ class WindowMemory(RidgeMemory):
         super().__init__(n_models, n_features, ridge, n_worlds)
         self.window = checks.integer("window", window, 1)
         self.rounds = 0
-        self._rows = np.zeros(self.shape, dtype=np.int64)  # (M,) rows in the window
+        self._rows = np.zeros(len(self._age), dtype=np.int64)  # of each model in the window
         ring = (*self.shape[:-1], self.window + 1)
         self._model = np.full(ring, -1)  # (window + 1,) model taught; -1 where the place is empty
         self._x = np.zeros((*ring, self.n_features))  # (window + 1, d)
@@ -52,12 +52,12 @@ class WindowMemory(RidgeMemory):
         places = self.window + 1
         new, old = self.rounds % places, (self.rounds + 1) % places
         self._model[..., new], self._x[..., new, :], self._reward[..., new] = models, x, reward
-        at = self._at(models)
+        at = self._place(models)
         self._rows[at] += 1
         self._rank_one(at, x, reward, 1.0)
         self.rounds += 1
         if self.rounds > self.window:
-            at, x = self._at(self._model[..., old].copy()), self._x[..., old, :]
+            at, x = self._place(self._model[..., old].copy()), self._x[..., old, :]
             self._model[..., old] = -1
             self._rows[at] -= 1
             empty = self._rows[at] == 0
@@ -65,14 +65,14 @@ class WindowMemory(RidgeMemory):
             self._age[at] += (empty | heavy) * self.refresh_every  # so that the next line starts
             self._rank_one(at, x, self._reward[..., old], -1.0)  # afresh from the rows left
 
-    def _recount(self, one: tuple) -> None:
+    def _recount(self, one: int) -> None:
         """Sum A and b of one model again from its rows in the window."""
-        *world, model = one
-        here = tuple(world)
+        *here, model = np.unravel_index(one, self.shape)
+        here = tuple(here)
         mine = self._model[here] == model
         rows, rewards = self._x[here][mine], self._reward[here][mine]
-        self.A[one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
-        self.b[one] = rewards @ rows
+        self._both[0, one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
+        self._b[one] = rewards @ rows
 
 
 class DiscountedMemory(LinearMemory):

@@ -19,10 +19,12 @@ S worlds add a leading axis to every array. The policy that owns the memory chec
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from recsys import checks
-from recsys.linear.products import at_least, inner_products, matvec, outer, scaled, vecdot
+from recsys.linear.products import at_least, inner_products, matvec, outer, scaled, vecdot, within
 from recsys.linear.widths import widths_of
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
@@ -57,6 +59,7 @@ class LinearMemory:
         self.n_features = checks.integer("n_features", n_features, 1)
         self.ridge = checks.number("ridge", ridge, 1e-12)
         self._every_world = None if n_worlds is None else np.arange(n_worlds)  # an index
+        self._first = None if n_worlds is None else n_models * self._every_world  # model of each
         self.shape = (n_models,) if n_worlds is None else (n_worlds, n_models)
 
     def _at(self, models: np.ndarray) -> tuple:
@@ -96,15 +99,16 @@ class RidgeMemory(LinearMemory):
         self, n_models: int, n_features: int, ridge: float = 1.0, n_worlds: int | None = None
     ) -> None:
         super().__init__(n_models, n_features, ridge, n_worlds)
-        d = self.n_features
-        self._both = np.empty((2, *self.shape, d, d))  # A and A⁻¹, which change together
+        n, d = math.prod(self.shape), self.n_features  # the models of all worlds, in one row
+        self._both = np.empty((2, n, d, d))  # A and A⁻¹, which change together
         self._both[0], self._both[1] = self.ridge * np.eye(d), np.eye(d) / self.ridge
-        self.b = np.zeros((*self.shape, d))  # (M, d)
-        self.theta = np.zeros((*self.shape, d))  # (M, d)
-        self._age = np.zeros(self.shape, dtype=np.int64)  # updates since the last fresh inverse
-        self._pair = np.zeros((2, *self.shape[:-1], d))  # x and A⁻¹x of the row that comes,
-        self._change = np.zeros((*self._pair.shape, d))  # and what it adds to A and A⁻¹
+        self._b, self._theta = np.zeros((n, d)), np.zeros((n, d))
+        self._age = np.zeros(n, dtype=np.int64)  # updates since the last fresh inverse
         self._widths = widths_of(self.shape, d, self.ridge)  # a copy of A⁻¹, quick to read
+        lead = self.shape[:-1]
+        self._pair = np.zeros((2, *lead, d))  # x and A⁻¹x of the row that comes,
+        self._change = np.zeros((2, *lead, d, d))  # what it adds to A and A⁻¹,
+        self._taught = np.zeros((2, *lead, d, d))  # and these two in each world
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
@@ -113,32 +117,63 @@ class RidgeMemory(LinearMemory):
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row to A, b and θ̂ of one model in each world."""
-        self._rank_one(self._at(models), x, reward, 1.0)
+        self._rank_one(self._place(models), x, reward, 1.0)
 
     @property
     def A(self) -> np.ndarray:
         """The matrices A (M, d, d), a view."""
-        return self._both[0]
+        return self._both[0].reshape(*self.shape, *self._both.shape[2:])
 
     @property
     def A_inv(self) -> np.ndarray:
         """The matrices A⁻¹ (M, d, d), a view."""
-        return self._both[1]
+        return self._both[1].reshape(*self.shape, *self._both.shape[2:])
 
-    def _rank_one(self, at: tuple, x: np.ndarray, reward: np.ndarray, sign: float) -> None:
+    @property
+    def b(self) -> np.ndarray:
+        """The sums b (M, d), a view."""
+        return self._b.reshape(*self.shape, -1)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The estimates θ̂ (M, d), a view."""
+        return self._theta.reshape(*self.shape, -1)
+
+    def _place(self, models: np.ndarray) -> int | np.ndarray:
+        """Return where one model of each world stands among the models of all worlds."""
+        return int(models) if self._every_world is None else self._first + models
+
+    def _rank_one(
+        self, at: int | np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
+    ) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        direction = matvec(self.A_inv[at], x)  # A⁻¹x
+        A, A_inv = both = self._take(at)
+        direction = matvec(A_inv, x)  # A⁻¹x
         growth = 1.0 + sign * vecdot(x, direction)  # det A after / det A before
         step = sign / at_least(growth, TRUSTED[0])  # a smaller growth is refreshed below
-        self._add_outer(at, x, sign, direction, -step)  # A += ±xxᵀ, A⁻¹ -= step A⁻¹x(A⁻¹x)ᵀ
-        self.b[at] += scaled(x, sign * reward)
-        self._age[at] += 1
-        self._refresh(at, growth)
-        self._widths.follow(at, self.A_inv[at], direction, step, fresh=self._age[at] == 0)
-        self.theta[at] = matvec(self.A_inv[at], self.b[at])
+        self._add_outer(both, x, sign, direction, -step)  # A += ±xxᵀ, A⁻¹ -= step A⁻¹x(A⁻¹x)ᵀ
+        self._put(at, both)
+        b = self._b[at] + scaled(x, sign * reward)
+        self._b[at] = b
+        if fresh := self._refresh(at, growth):
+            (A, A_inv), b = self._take(at), self._b[at]
+        self._widths.follow(at, A_inv, direction, step, fresh)
+        self._theta[at] = matvec(A_inv, b)
+
+    def _take(self, at: int | np.ndarray) -> np.ndarray:
+        """Return A and A⁻¹ (2, d, d) of one model: a view. In S worlds: copies (2, S, d, d)."""
+        if self._every_world is None:
+            return self._both[:, at]
+        return self._both.take(at, axis=1, out=self._taught, mode="clip")
+
+    def _put(self, at: int | np.ndarray, both: np.ndarray) -> None:
+        """Write back what ``_take`` gave; a view needs no writing."""
+        if self._every_world is not None:
+            for kept, changed in zip(self._both, both, strict=True):
+                kept[at] = changed
 
     def _add_outer(
-        self, at: tuple, x: np.ndarray, sign: float, direction: np.ndarray, factor: np.ndarray
+        self, both: np.ndarray, x: np.ndarray, sign: float, direction: np.ndarray, factor: np.ndarray
     ) -> None:
         """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: one call for both.
 
@@ -149,27 +184,23 @@ class RidgeMemory(LinearMemory):
         np.multiply(pair[..., :, None], pair[..., None, :], out=change)
         if sign < 0:
             change[0] *= sign
-        if self._every_world is None:
-            change[1] *= factor
-            both = self._both[:, at[0]]  # a view
-            both += change
-        else:
-            change[1] *= factor[:, None, None]
-            self._both[:, *at] += change
+        change[1] *= factor if self._every_world is None else factor[:, None, None]
+        both += change
 
-    def _refresh(self, at: tuple, growth: np.ndarray) -> None:
-        """Compute A⁻¹ from A where it is old or the last update was badly scaled."""
-        old = self._age[at] >= self.refresh_every
-        due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])
-        if not (due if self._every_world is None else due.any()):
-            return
-        for world in np.argwhere(due):
-            one = tuple(np.asarray(part)[tuple(world)] for part in at)
-            self._recount(one)
-            self.A_inv[one] = fresh_inverse(self.A[one])
+    def _refresh(self, at: int | np.ndarray, growth: np.ndarray) -> bool:
+        """Compute A⁻¹ from A where it is old or the last update was badly scaled; tell if so."""
+        age = self._age[at] + 1
+        self._age[at] = age
+        if within(age, 0, self.refresh_every - 1) and within(growth, *TRUSTED):
+            return False
+        due = (age >= self.refresh_every) | (growth < TRUSTED[0]) | (growth > TRUSTED[1])
+        for one in np.atleast_1d(at)[np.atleast_1d(due)]:
+            self._recount(int(one))
+            self._both[1, one] = fresh_inverse(self._both[0, one])
             self._age[one] = 0
+        return True
 
-    def _recount(self, one: tuple) -> None:
+    def _recount(self, one: int) -> None:
         """Mend A and b of one model before a fresh inverse; plain sums need no mending."""
 
 

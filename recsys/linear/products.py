@@ -36,6 +36,13 @@ def at_least(values: np.ndarray, floor: float) -> np.ndarray | float:
     return np.maximum(values, floor) if np.ndim(values) else max(float(values), floor)
 
 
+def within(values: np.ndarray, low: float, high: float) -> bool:
+    """Return whether a number, or every number of an array, lies between two bounds."""
+    if not np.ndim(values):
+        return low <= values <= high
+    return low <= np.minimum.reduce(values) and np.maximum.reduce(values) <= high
+
+
 def inner_products(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return vᵀx (..., M) for vectors (..., M, d) and rows (..., M, d), or (..., d) for all."""
     if rows.ndim == vectors.ndim - 1:

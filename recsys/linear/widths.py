@@ -18,6 +18,9 @@ Shapes: M models, d features; worlds add a leading axis where all triangles are 
 
 from __future__ import annotations
 
+import math
+from types import EllipsisType
+
 import numpy as np
 
 from recsys.linear.products import matvec, quadratic_forms, vecdot
@@ -47,9 +50,14 @@ class AllTriangles:
         return quadratic_forms(matrices, rows)
 
     def follow(
-        self, at: tuple, matrix: np.ndarray, direction: np.ndarray, step: float, fresh: bool
+        self,
+        at: int | np.ndarray,
+        matrix: np.ndarray,
+        direction: np.ndarray,
+        step: float,
+        fresh: bool,
     ) -> None:
-        """Take over a changed inverse (..., d, d)."""
+        """Take over the changed inverse (d, d) of a model, or (S, d, d) of one in each world."""
         self.triangles[at] = matrix
 
 
@@ -72,17 +80,24 @@ class Triangles:
         i, j = self.pairs = np.stack(np.triu_indices(d))  # (2, d(d+1)/2)
         self.place = d * i + j  # in a matrix written as one row
         self.times = np.where(i == j, 1.0, 2.0)
-        self.entries = np.empty((*lead, len(i)))  # (..., M, d(d+1)/2)
+        self.lead = lead
+        self.rows = np.empty((math.prod(lead), len(i)))  # a row for each model of each world
 
-    def __setitem__(self, at: tuple, matrices: np.ndarray) -> None:
-        """Copy other matrices to the places ``at``."""
+    @property
+    def entries(self) -> np.ndarray:
+        """The triangles (..., M, d(d+1)/2), a view."""
+        return self.rows.reshape(*self.lead, -1)
+
+    def __setitem__(self, at: int | np.ndarray | EllipsisType, matrices: np.ndarray) -> None:
+        """Copy other matrices to the places ``at`` among the models of all worlds, or to all."""
         flat = matrices.reshape(*matrices.shape[:-2], -1)
-        self.entries[at] = flat.take(self.place, axis=-1) * self.times
+        kept = self.entries if at is ... else self.rows
+        kept[at] = flat.take(self.place, axis=-1) * self.times
 
     def forms(self, rows: np.ndarray, n: int | None = None) -> np.ndarray:
-        """Return xᵀMx (..., M) for rows (..., d), of the first n matrices where n is given."""
+        """Return xᵀMx (..., M) for rows (..., d), or of the first n matrices of one world."""
         both = rows.take(self.pairs, axis=-1)  # (..., 2, d(d+1)/2); take is quicker than []
-        entries = self.entries if n is None else self.entries[..., :n, :]
+        entries = self.entries if n is None else self.rows[:n]
         return matvec(entries, both[..., 0, :] * both[..., 1, :])
 
 
@@ -131,13 +146,13 @@ class FewRows:
         return squared
 
     def follow(
-        self, at: tuple, matrix: np.ndarray, direction: np.ndarray, step: float, fresh: bool
+        self, at: int, matrix: np.ndarray, direction: np.ndarray, step: float, fresh: bool
     ) -> None:
         """Take over a changed inverse (d, d): one more correction, or whole where it is fresh."""
         if fresh:
-            self.replace(at[0], matrix)
+            self.replace(at, matrix)
         else:
-            self.correct(at[0], direction, step, matrix)
+            self.correct(at, direction, step, matrix)
 
     def correct(self, model: int, vector: np.ndarray, step: float, matrix: np.ndarray) -> None:
         """Take step u uᵀ from a model; ``matrix`` (d, d) is what its inverse is afterwards."""

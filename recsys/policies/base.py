@@ -38,8 +38,11 @@ def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarr
     best = scores.argmax(axis=-1)
     if scores.ndim == 1 and best + scores[::-1].argmax() == len(scores) - 1:
         return best  # the first of the largest is the last of them
-    top = scores[best] if scores.ndim == 1 else scores.max(axis=-1, keepdims=True)
-    tied = scores == top
+    if scores.ndim == 1:
+        tied = scores == scores[best]
+    else:  # the largest of each row is read at its place in one long row
+        starts = np.arange(0, scores.size, scores.shape[-1]).reshape(best.shape)
+        tied = scores == scores.reshape(-1).take(starts + best)[..., None]
     if np.count_nonzero(tied) == best.size:  # one winner in every row
         return best
     lottery = rng.random(scores.shape) + 1.0  # positive, so a tied arm always beats the rest
@@ -111,7 +114,9 @@ class ScoringPolicy:
     def offer(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
         """Return the mask (..., K) of the arms on offer for contexts that are already checked."""
         shape = self._shape(contexts)
-        mask = np.ones(shape, dtype=bool) if available is None else np.asarray(available)
+        if available is None:
+            return np.ones(shape, dtype=bool)
+        mask = np.asarray(available)
         if mask.dtype != bool or mask.shape[-1:] != shape[-1:] or not mask.any(axis=-1).all():
             raise ValueError(
                 f"available: got dtype {mask.dtype} and shape {mask.shape}, expected booleans "
@@ -130,7 +135,8 @@ class ScoringPolicy:
         """Return the scores (..., K), -inf for an arm that is not on offer."""
         if available is not None:
             mask = self.offer(contexts, available)
-            return np.where(mask, self.scores(contexts), -np.inf)
+            if not mask.all():
+                return np.where(mask, self.scores(contexts), -np.inf)
         scores, shape = self.scores(contexts), self._shape(contexts)
         return scores if scores.shape == shape else np.broadcast_to(scores, shape)
 

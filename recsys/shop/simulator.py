@@ -29,6 +29,7 @@ from recsys.shop.world import (
     top_category,
 )
 
+LARGE_TABLE = 2**18  # click probabilities of every user for every product: 2 MB
 NEW_TENURE = 0.1  # years: mean tenure of users who arrive later
 
 
@@ -173,6 +174,35 @@ class Shop:
             - price
         )
 
+    def click_probabilities(self, visits: Visits) -> np.ndarray:
+        """Return the exact probabilities (visits, n_products) of a click on each product.
+
+        Between two trends they depend on the user alone, so they are read from a table, unless
+        tastes drift or the table would be a large one.
+        """
+        users, rounds = np.asarray(visits.users), np.asarray(visits.rounds)
+        if self.config.drift_amplitude > 0 or self.n_users * self.n_products > LARGE_TABLE:
+            products = np.arange(self.n_products)
+            return self.click_probability(users[:, None], products, rounds[:, None])
+        stages = self._stage(rounds)
+        found = np.empty((len(users), self.n_products))
+        for stage in np.unique(stages):
+            rows = np.flatnonzero(stages == stage)
+            found[rows] = self._table(int(stage)).take(users[rows], axis=0)
+        return found
+
+    def _table(self, stage: int) -> np.ndarray:
+        """Return the click probabilities (n_users, n_products) after so many trends."""
+        if stage not in self._tables:
+            began = self._shocks[stage - 1][0] if stage else 0
+            users, products = np.arange(self.n_users)[:, None], np.arange(self.n_products)
+            self._tables[stage] = self.click_probability(users, products, began)
+        return self._tables[stage]
+
+    def _stage(self, rounds: np.ndarray) -> np.ndarray:
+        """Return how many trends (...) there have been at the rounds (...)."""
+        return np.searchsorted([at for at, *_ in self._shocks], rounds, side="right")
+
     def log_affinity(self, round_: int) -> np.ndarray:
         """Return the log-affinities (n_users, C) of all users for all categories at a round.
 
@@ -186,9 +216,7 @@ class Shop:
         self, users: np.ndarray, category: np.ndarray, rounds: np.ndarray
     ) -> np.ndarray:
         """Return the log-affinities of users for categories at rounds, which broadcast."""
-        stage = 0
-        if self._shocks:
-            stage = np.searchsorted([at for at, *_ in self._shocks], rounds, side="right")
+        stage = self._stage(rounds) if self._shocks else 0
         log_affinity = self._log_affinity[stage, users, category]
         if self.config.drift_amplitude > 0:
             angle = 2 * np.pi * rounds / self.config.drift_period
@@ -294,3 +322,4 @@ class Shop:
             table[rows, target] = (1 - strength) * new + strength * old
             tables.append(table)
         self._log_affinity = np.stack(tables)
+        self._tables: dict[int, np.ndarray] = {}  # click probabilities after so many trends

@@ -371,8 +371,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="drift-control-by-age-only",
         file="linear/memory.py",
-        before="due = old | (growth < TRUSTED[0]) | (growth > TRUSTED[1])",
-        after="due = np.asarray(old)",
+        before="if within(age, 0, self.refresh_every - 1) and within(growth, *TRUSTED):",
+        after="if within(age, 0, self.refresh_every - 1):",
         killed_by="tests/linear/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
     ),
     Mutant(

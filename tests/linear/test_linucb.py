@@ -507,7 +507,7 @@ def test_a_window_is_summed_again_before_it_is_old():
         if n == 100:
             memory.A[...] += 1e-3  # errors, as rounding might make them
             memory.A_inv[...] += 1e-3
-            memory.b += 1e-3
+            memory.b[...] += 1e-3
         rows.append(rng.uniform(-1, 1, 2))
         memory.add(np.array(0), rows[-1], np.array(1.0))
         if n < 100 or n >= 164:

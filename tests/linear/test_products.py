@@ -73,7 +73,7 @@ def test_triangles_are_a_copy_and_follow_one_matrix_in_each_world():
     before = triangles.forms(rows)
     matrices[at] = symmetric(rng, 3, 2, 2)
     assert np.array_equal(triangles.forms(rows), before)
-    triangles[at] = matrices[at]
+    triangles[np.ravel_multi_index(at, (3, 4))] = matrices[at]
     assert np.array_equal(triangles.forms(rows), triangles_of(matrices).forms(rows))
     assert (triangles.forms(rows) != before).sum() == 3
 
