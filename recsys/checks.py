@@ -50,9 +50,13 @@ def ids(name: str, values: ArrayLike, upper: int | None) -> np.ndarray:
         raise ValueError(f"{name}: got rows of unequal length, expected an array") from error
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name}: got dtype {array.dtype}, expected integers in [0, {upper})")
-    if array.dtype == np.int64 and array.ndim and array.size:  # one pass: seen as unsigned, a
-        if np.maximum.reduce(array.view(np.uint64), axis=None) < upper:  # negative id is large
-            return array
+    if (
+        array.dtype == np.int64  # one pass is enough: seen as unsigned, a negative id is large
+        and array.ndim
+        and array.size
+        and np.maximum.reduce(array.view(np.uint64), axis=None) < upper
+    ):
+        return array
     if array.size:
         low, high = (array.min(), array.max()) if array.ndim else (int(array), int(array))
         if low < 0 or high >= upper:

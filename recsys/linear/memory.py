@@ -147,7 +147,8 @@ class RidgeMemory(LinearMemory):
         self, at: int | np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
     ) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        A, A_inv = both = self._take(at)
+        both = self._take(at)  # A and A⁻¹
+        A_inv = both[1]
         direction = matvec(A_inv, x)  # A⁻¹x
         growth = 1.0 + sign * vecdot(x, direction)  # det A after / det A before
         step = sign / at_least(growth, TRUSTED[0])  # a smaller growth is refreshed below
@@ -156,7 +157,7 @@ class RidgeMemory(LinearMemory):
         b = self._b[at] + scaled(x, sign * reward)
         self._b[at] = b
         if fresh := self._refresh(at, growth):
-            (A, A_inv), b = self._take(at), self._b[at]
+            A_inv, b = self._take(at)[1], self._b[at]
         self._widths.follow(at, A_inv, direction, step, fresh)
         self._theta[at] = matvec(A_inv, b)
 
@@ -173,7 +174,12 @@ class RidgeMemory(LinearMemory):
                 kept[at] = changed
 
     def _add_outer(
-        self, both: np.ndarray, x: np.ndarray, sign: float, direction: np.ndarray, factor: np.ndarray
+        self,
+        both: np.ndarray,
+        x: np.ndarray,
+        sign: float,
+        direction: np.ndarray,
+        factor: np.ndarray,
     ) -> None:
         """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: one call for both.
 
