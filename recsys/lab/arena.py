@@ -46,8 +46,8 @@ def informed(
 ) -> tuple[Policy, list[Featurizer]]:
     """Let a fresh agent read the logs; return it, and how it sees each shop.
 
-    An agent with a method ``read`` (a network) reads all rows at once, in a thousand steps of
-    training, any other a row a round. With ``epsilon`` it then plays ε-greedily.
+    An agent with a method ``read`` (a network) reads the rows in a thousand steps of training, any
+    other as if it had chosen them itself. With ``epsilon`` it then plays ε-greedily.
     """
     views = [view(shop) for shop in shops]
     if hasattr(agent, "read"):

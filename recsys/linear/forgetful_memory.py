@@ -65,6 +65,28 @@ class WindowMemory(RidgeMemory):
             self._age[at] += (empty | heavy) * self.refresh_every  # so that the next line starts
             self._rank_one(at, x, self._reward[..., old], -1.0)  # afresh from the rows left
 
+    def add_many(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Write the last ``window`` of n rows into the ring and sum all models again."""
+        n, places = len(models), self.window + 1
+        for i in range(max(0, n - self.window), n):
+            new = (self.rounds + i) % places
+            self._model[..., new], self._x[..., new, :], self._reward[..., new] = (
+                models[i],
+                x[i],
+                reward[i],
+            )
+        if n > self.window:  # what is older than these rows
+            kept = (self.rounds + np.arange(n - self.window, n)) % places
+            self._model[..., np.setdiff1d(np.arange(places), kept)] = -1
+        self.rounds += n
+        self._model[..., self.rounds % places] = -1
+        worlds = self._model.reshape(-1, places)
+        counts = [np.bincount(w[w >= 0], minlength=self.shape[-1]) for w in worlds]
+        self._rows[:] = np.concatenate(counts)
+        for one in range(len(self._rows)):
+            self._recount(one)
+            self._invert(one)
+
     def _recount(self, one: int) -> None:
         """Sum A and b of one model again from its rows in the window."""
         *here, model = np.unravel_index(one, self.shape)
@@ -143,6 +165,24 @@ class DiscountedMemory(LinearMemory):
         self._G[at] = fade[..., None] * self._G[at] + outer(x, x)
         self._G_tilde[at] = fade[..., None] ** 2 * self._G_tilde[at] + outer(x, x)
         self._b[at] = fade * self._b[at] + reward[..., None] * x
+        self._decompose(at)
+
+    def add_many(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Let n rounds pass; add to each model its rows, each as faded as it is at the last one."""
+        for one, world, rows in self._rows_of_each(models):
+            at = (*world, one % self.shape[-1])
+            X, r, last = x[(rows, *world)], reward[(rows, *world)], self.rounds + rows[-1] + 1
+            fade = self.gamma ** (last - self._last[at])
+            weight = self.gamma ** (rows[-1] - rows)[:, None]
+            self._last[at] = last
+            self._G[at] = fade * self._G[at] + X.T @ (weight * X)
+            self._G_tilde[at] = fade**2 * self._G_tilde[at] + X.T @ (weight**2 * X)
+            self._b[at] = fade * self._b[at] + r @ (weight * X)
+            self._decompose(at)
+        self.rounds += len(models)
+
+    def _decompose(self, at: tuple) -> None:
+        """Compute what follows from G, G̃ and b of a model, or of one in each world."""
         values, vectors = np.linalg.eigh(self._G[at])
         axes = vectors.swapaxes(-1, -2)
         self._values[at], self._axes[at] = np.maximum(values, 0.0), axes

@@ -89,8 +89,14 @@ class LinUCB(UpperConfidence):
         return self.memory.estimates(contexts)
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
-        models = arms if self.disjoint else np.zeros_like(arms)
-        self.memory.add(models, context, rewards)
+        self.memory.add(self._models(arms), context, rewards)
+
+    def _learn_many(self, arms: np.ndarray, contexts: np.ndarray, rewards: np.ndarray) -> None:
+        self.memory.add_many(self._models(arms), contexts, rewards)
+
+    def _models(self, arms: np.ndarray) -> np.ndarray:
+        """Return which regression each arm has."""
+        return arms if self.disjoint else np.zeros_like(arms)
 
 
 class DiscountedLinUCB(LinUCB):

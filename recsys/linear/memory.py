@@ -20,6 +20,7 @@ S worlds add a leading axis to every array. The policy that owns the memory chec
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -78,6 +79,26 @@ class LinearMemory:
         """Learn one row and its reward in each world: model ids (), x (d,), reward ()."""
         raise NotImplementedError
 
+    def add_many(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Learn n rows, in their order: model ids (n,), x (n, d), rewards (n,).
+
+        Sums over all rows of a model and one fresh inverse are less work than n corrections.
+        """
+        raise NotImplementedError
+
+    def _rows_of_each(
+        self, models: np.ndarray
+    ) -> Iterator[tuple[int, tuple[int, ...], np.ndarray]]:
+        """Yield each model with rows: its place among all, its world, and which rows they are."""
+        per_world = models.reshape(len(models), -1)  # (n, S)
+        for world in range(per_world.shape[1]):
+            mine = per_world[:, world]
+            order = np.argsort(mine, kind="stable")
+            found, starts = np.unique(mine[order], return_index=True)
+            here = () if self._every_world is None else (world,)
+            for model, rows in zip(found, np.split(order, starts[1:]), strict=True):
+                yield int(model) + world * self.shape[-1], here, rows
+
 
 class RidgeMemory(LinearMemory):
     """Remembers everything: A = λI + Σ x xᵀ, b = Σ r x, θ̂ = A⁻¹ b (``thm-ridge``).
@@ -118,6 +139,14 @@ class RidgeMemory(LinearMemory):
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row to A, b and θ̂ of one model in each world."""
         self._rank_one(self._place(models), x, reward, 1.0)
+
+    def add_many(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
+        """Add n rows to A, b and θ̂ of their models."""
+        for one, world, rows in self._rows_of_each(models):
+            X, r = x[(rows, *world)], reward[(rows, *world)]
+            self._both[0, one] += X.T @ X
+            self._b[one] += r @ X
+            self._invert(one)
 
     @property
     def A(self) -> np.ndarray:
@@ -205,6 +234,15 @@ class RidgeMemory(LinearMemory):
             self._both[1, one] = fresh_inverse(self._both[0, one])
             self._age[one] = 0
         return True
+
+    def _invert(self, one: int) -> None:
+        """Compute all that follows from A and b of one model, after many rows came at once."""
+        self._both[1, one] = inverse = fresh_inverse(self._both[0, one])
+        self._age[one] = 0
+        self._theta[one] = inverse @ self._b[one]
+        at = one if self._every_world is None else np.array([one])
+        matrix = inverse if self._every_world is None else inverse[None]
+        self._widths.follow(at, matrix, self._theta[one], 0.0, True)
 
     def _recount(self, one: int) -> None:
         """Mend A and b of one model before a fresh inverse; plain sums need no mending."""

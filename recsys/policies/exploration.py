@@ -54,6 +54,10 @@ class EpsilonGreedy:
         """Pass the feedback on to the wrapped policy."""
         self.policy.update(arm, context, reward)
 
+    def update_many(self, arms: ArrayLike, contexts: ArrayLike, rewards: ArrayLike) -> None:
+        """Pass the feedback of many rounds on to the wrapped policy."""
+        self.policy.update_many(arms, contexts, rewards)
+
 
 def chances_on_offer(mean: np.ndarray, spread: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return the probability (..., K) that each arm's draw is the largest of those on offer."""

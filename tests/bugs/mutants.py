@@ -369,6 +369,13 @@ MUTANTS: list[Mutant] = [
         killed_by="tests/linear/test_linucb.py::test_a_draw_has_the_mean_and_the_variance_of_the_posterior",
     ),
     Mutant(
+        name="rows-at-once-do-not-fade",
+        file="linear/forgetful_memory.py",
+        before="X.T @ (weight**2 * X)",
+        after="X.T @ (weight * X)",
+        killed_by="tests/linear/test_add_many.py::test_rows_at_once_teach_what_rows_one_by_one_teach[25-discounted-None]",
+    ),
+    Mutant(
         name="drift-control-by-age-only",
         file="linear/memory.py",
         before="if within(age, 0, self.refresh_every - 1) and within(growth, *TRUSTED):",

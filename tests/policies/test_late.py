@@ -42,7 +42,7 @@ def test_feedback_is_what_it_was_when_it_came():
     kept = arm.copy(), row.copy(), reward.copy()
     arm[:], row[:], reward[:] = 0, 9.0, 0.5  # a caller that uses its arrays again
     late.update(*kept)
-    assert np.array_equal(late.policy.theta, prompt.theta)
+    assert np.allclose(late.policy.theta, prompt.theta, rtol=0, atol=1e-12)
 
 
 def test_it_learns_if_the_wrapped_policy_does():
