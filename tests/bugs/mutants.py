@@ -58,8 +58,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-without-its-reward",
         file="lab/experiment.py",
-        before="policy.update(arm, played, reward)",
-        after="policy.update(arm, played, 0.0 * reward)",
+        before="rows[t].take(place, axis=0), reward)",
+        after="rows[t].take(place, axis=0), 0.0 * reward)",
         killed_by=(
             "tests/lab/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
         ),
@@ -67,8 +67,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-with-another-arms-row",
         file="lab/experiment.py",
-        before="np.take_along_axis(contexts[t], arms[t][..., None, None], axis=-2)",
-        after="np.take_along_axis(contexts[t], 0 * arms[t][..., None, None], axis=-2)",
+        before="rows[t].take(place, axis=0)",
+        after="rows[t].take(0 * place, axis=0)",
         killed_by=(
             "tests/lab/test_experiment.py::test_a_learning_policy_is_updated_after_each_reward_with_the_row_that_was_played"
         ),
@@ -329,8 +329,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-of-the-wrong-arm",
         file="linear/linucb.py",
-        before="self.memory.add(models, context, rewards)",
-        after="self.memory.add((models + 1) % self.n_arms, context, rewards)",
+        before="self.memory.add(self._models(arms), context, rewards)",
+        after="self.memory.add((self._models(arms) + 1) % self.n_arms, context, rewards)",
         killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
@@ -385,10 +385,10 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="update-before-scoring",
         file="lab/experiment.py",
-        before="policy.update(arm, played, reward)\n",
+        before="take(place, axis=0), reward)\n",
         after=(
-            "policy.update(arm, played, reward)\n"
-            "        arms[t] = policy.select(contexts[t], on_sale[t])\n"
+            "take(place, axis=0), reward)\n"
+            "        arms[t] = policy.select(contexts[t], offers[t])\n"
         ),
         killed_by=(
             "tests/linear/test_linucb.py::test_every_arm_shown_is_optimal_by_what_was_known_before_its_reward[linucb]"

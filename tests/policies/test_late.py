@@ -18,8 +18,7 @@ def test_feedback_is_handed_on_when_a_batch_is_complete(batch: int):
     for told, row in enumerate(rows, start=1):
         late.update(*row)
         if told % batch == 0:
-            for known in rows[told - batch : told]:
-                prompt.update(*known)
+            prompt.update_many(*map(np.array, zip(*rows[told - batch : told], strict=True)))
         assert snapshot(late.policy) == snapshot(prompt)
 
 
@@ -66,3 +65,18 @@ def test_feedback_that_is_no_number_is_refused_at_once():
         late.update(0, np.array([1.0, np.nan, 1.0]), 1.0)
     with refuses("reward", late):
         late.update(0, np.ones(3), np.inf)
+
+
+def test_a_policy_that_takes_no_batches_is_told_one_by_one():
+    class Plain:
+        learns, told = True, ()
+
+        def update(self, *feedback: object) -> None:
+            self.told = (*self.told, feedback)
+
+    late, rows = LateFeedback(Plain(), 3), feedback(7)
+    for row in rows:
+        late.update(*row)
+    assert [int(arm) for arm, _, _ in late.policy.told] == [arm for arm, _, _ in rows[:6]]
+    assert [float(reward) for *_, reward in late.policy.told] == [reward for *_, reward in rows[:6]]
+    assert np.array_equal([x for _, x, _ in late.policy.told], [x for _, x, _ in rows[:6]])
