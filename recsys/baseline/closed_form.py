@@ -10,8 +10,6 @@ Shapes: B rows of a batch, m id columns, e numbers in an embedding, h_l units in
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 
@@ -38,6 +36,22 @@ def is_plain(model: nn.Module) -> bool:
     )
 
 
+class Arrays:
+    """What a step on batches of one size writes to, and views of it that are made once."""
+
+    def __init__(
+        self, size: int, dim: int, tables: list[torch.Tensor], weights: list[torch.Tensor]
+    ) -> None:
+        widths = [weights[0].shape[1], *(len(weight) for weight in weights)]
+        self.a, self.delta = ([torch.empty(size, w) for w in widths] for _ in range(2))
+        self.vectors = [torch.empty(size, dim) for _ in tables]  # of one id column
+        cuts = [dim] * len(tables) + [widths[0] - dim * len(tables)]
+        *self.embedded, self.features = self.a[0].split(cuts, dim=1)
+        *self.embedded_delta, _ = self.delta[0].split(cuts, dim=1)
+        self.logits = self.a[-1][:, 0]
+        self.delta_T, self.weights_T = [d.T for d in self.delta], [w.T for w in weights]
+
+
 class ClosedFormStep:
     """Changes the parameters of a plain click network by one step of AdamW on the mean log loss.
 
@@ -58,65 +72,56 @@ class ClosedFormStep:
         self.moments = [[torch.zeros_like(value) for value in values] for _ in range(2)]
         self.count = torch.zeros(())  # steps so far
         self.rates = {"lr": learning_rate, "weight_decay": weight_decay}
-        self.arrays: dict[int, tuple[list[torch.Tensor], ...]] = {}  # by the size of the batch
+        self.arrays: dict[int, Arrays] = {}  # by the size of the batch
 
     def __call__(
         self, identifiers: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
     ) -> torch.Tensor:
         """Make one step on rows (B, m), (B, d) with clicks (B,); return their mean loss before."""
+        size = len(clicks)
+        if size not in self.arrays:
+            self.arrays[size] = Arrays(size, self.dim, self.tables, self.weights)
         with torch.no_grad():
             columns = identifiers.T.contiguous()
-            loss = self._forward(columns, features, clicks)
-            self._backward(columns, clicks)
+            loss = self._forward(self.arrays[size], columns, features, clicks)
+            self._backward(self.arrays[size], columns, clicks)
             self._descend()
         return loss
 
-    def _batch(self, size: int) -> tuple[list[torch.Tensor], ...]:
-        """Return the arrays of activations a_l, of deltas δ_l, and of embeddings (m, B, e)."""
-        if size not in self.arrays:
-            widths = [self.weights[0].shape[1], *(len(weight) for weight in self.weights)]
-            activations, deltas = ([torch.empty(size, width) for width in widths] for _ in range(2))
-            vectors = [torch.empty(size, self.dim) for _ in self.tables]
-            self.arrays[size] = activations, deltas, vectors
-        return self.arrays[size]
-
     def _forward(
-        self, columns: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
+        self, at: Arrays, columns: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
     ) -> torch.Tensor:
-        a, _, vectors = self._batch(len(clicks))
-        parts = a[0].split([self.dim] * len(self.tables) + [features.shape[1]], dim=1)
-        for table, ids, vector, part in zip(self.tables, columns, vectors, parts, strict=False):
-            torch.index_select(table, 0, ids, out=vector)
-            part.copy_(vector)
-        parts[-1].copy_(features)
-        for (below, above), weight, bias in zip(
-            pairwise(a), self.weights, self.biases, strict=True
+        for table, ids, vector, place in zip(
+            self.tables, columns, at.vectors, at.embedded, strict=True
         ):
-            torch.addmm(bias, below, weight.T, out=above)  # a_l = ReLU(W_l a_{l-1} + b_l)
-            if above is not a[-1]:
+            torch.index_select(table, 0, ids, out=vector)
+            place.copy_(vector)
+        at.features.copy_(features)
+        for below, above, weight, bias in zip(
+            at.a, at.a[1:], at.weights_T, self.biases, strict=False
+        ):
+            torch.addmm(bias, below, weight, out=above)  # a_l = ReLU(W_l a_{l-1} + b_l)
+            if above is not at.a[-1]:
                 above.relu_()
-        return nn.functional.binary_cross_entropy_with_logits(a[-1][:, 0], clicks)
+        return nn.functional.binary_cross_entropy_with_logits(at.logits, clicks)
 
-    def _backward(self, columns: torch.Tensor, clicks: torch.Tensor) -> None:
-        a, delta, vectors = self._batch(len(clicks))
-        m = len(self.tables)
-        torch.sigmoid(a[-1], out=delta[-1])
+    def _backward(self, at: Arrays, columns: torch.Tensor, clicks: torch.Tensor) -> None:
+        m, delta = len(self.tables), at.delta
+        torch.sigmoid(at.a[-1], out=delta[-1])
         delta[-1].sub_(clicks[:, None]).div_(len(clicks))  # δ_L = (σ(z) - r) / B
         for i in reversed(range(len(self.weights))):
-            torch.mm(delta[i + 1].T, a[i], out=self.gradients[m + 2 * i])
+            torch.mm(at.delta_T[i + 1], at.a[i], out=self.gradients[m + 2 * i])
             torch.sum(delta[i + 1], 0, out=self.gradients[m + 2 * i + 1])
-            if i:  # δ_l = W_{l+1}ᵀ δ_{l+1}, zero where the ReLU was off
+            if i or m:  # δ_l = W_{l+1}ᵀ δ_{l+1}, zero where the ReLU was off
                 torch.mm(delta[i + 1], self.weights[i], out=delta[i])
+            if i:
                 torch.ops.aten.threshold_backward.grad_input(
-                    delta[i], a[i], 0.0, grad_input=delta[i]
+                    delta[i], at.a[i], 0.0, grad_input=delta[i]
                 )
-            elif m:
-                torch.mm(delta[1], self.weights[0], out=delta[0])
-        parts = delta[0].split(self.dim, dim=1)
-        for gradient, ids, vector, part in zip(
-            self.gradients[:m], columns, vectors, parts, strict=False
+        for gradient, ids, vector, place in zip(
+            self.gradients, columns, at.vectors, at.embedded_delta, strict=False
         ):
-            gradient.zero_().index_add_(0, ids, vector.copy_(part))
+            gradient.zero_().index_add_(0, ids, vector.copy_(place))
 
     def _descend(self) -> None:
         """AdamW (Loshchilov & Hutter 2019, Algorithm 2), in the one call that torch makes of it."""
