@@ -21,6 +21,7 @@ packages are the same.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -121,11 +122,36 @@ def _in_parallel(
     from tqdm import tqdm
 
     hidden = None if progress is None else not progress
+    function = _on_one_thread(function)
     with warnings.catch_warnings(), _failures_are_reported():
         # joblib replaces a worker whose memory has grown and says so; no result depends on it.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         jobs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(i) for i in items)
         return list(tqdm(jobs, total=len(items), unit=unit, disable=hidden))
+
+
+def _on_one_thread(function: Callable) -> Callable:
+    """Return the function, called with one thread of BLAS, OpenMP and torch wherever it runs.
+
+    A sum that is divided among threads is added in another order, and a worker has another number
+    of threads than its caller. One each is also the fastest where the processes are busy.
+    """
+
+    def call(item: object) -> object:
+        from threadpoolctl import threadpool_limits
+
+        torch = sys.modules.get("torch")  # no torch, no threads of torch
+        threads = None if torch is None else torch.get_num_threads()
+        with threadpool_limits(limits=1):
+            try:
+                if torch is not None:
+                    torch.set_num_threads(1)
+                return function(item)
+            finally:
+                if torch is not None:
+                    torch.set_num_threads(threads)
+
+    return call
 
 
 @contextmanager

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import joblib
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from joblib.parallel import ParallelBackendBase
 
+from recsys.lab.experiment import run
 from recsys.lab.parallel import over_cases, over_seeds, stack
+from recsys.neural import NeuralUCB, Schedule
+from recsys.shop import JointFeatures, Shop, ShopConfig
 from recsys.shop.records import Trace
 from strategies import few, refuses
 
@@ -35,6 +39,44 @@ def test_results_come_in_the_order_of_the_seeds_and_keep_their_form(seeds: list[
     assert result["square"].tolist() == [seed**2 for seed in seeds]
     assert result["row"].tolist() == [[0, seed, 2 * seed] for seed in seeds]
     assert result["deep"]["x"].tolist() == [0.5 * seed for seed in seeds]
+
+
+def neural(seed: int) -> dict[str, np.ndarray | int]:
+    """Play a network of the book for a while, where threads would change the last digits."""
+    shops = [Shop(ShopConfig(n_users=50, n_products=30), seed)]
+    views = [JointFeatures(shop) for shop in shops]
+    schedule = Schedule(steps=20, every=5)
+    agent = NeuralUCB(views[0].n_features, hidden=(64, 64), schedule=schedule, n_worlds=1)
+    trace = run(shops, agent, views, 0, 40)
+    parameters = [value.detach().numpy() for value in agent.model.parameters()]
+    return {"arms": trace.arms, "first": parameters[0], "threads": torch.get_num_threads()}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_results_do_not_depend_on_processes_nor_on_the_threads_of_the_caller(threads: int):
+    before = torch.get_num_threads()
+    expected = over_seeds(neural, range(2), n_jobs=1, progress=False)
+    torch.set_num_threads(threads)
+    try:
+        for jobs in (1, 2):
+            found = over_seeds(neural, range(2), n_jobs=jobs, progress=False)
+            assert found["threads"].tolist() == [1, 1]
+            assert np.array_equal(found["arms"], expected["arms"])
+            assert np.array_equal(found["first"], expected["first"])
+        assert torch.get_num_threads() == threads  # the caller's own are as they were
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_callers_threads_are_as_they_were_after_a_failure():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            over_seeds(lambda seed: 1 / 0, [0], n_jobs=1, progress=False)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_two_processes_return_what_one_returns_in_the_same_order():
