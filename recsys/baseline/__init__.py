@@ -1,7 +1,7 @@
 """Chapter 1: click models that are trained on a log, and the greedy policies they make."""
 
 from recsys.baseline.click_network import ClickNetwork
-from recsys.baseline.greedy import ModelPolicy, fit
+from recsys.baseline.greedy import ModelPolicy, fit, fit_together
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
 from recsys.baseline.season import (
@@ -14,7 +14,7 @@ from recsys.baseline.season import (
     shop_with_newcomers,
     train_models,
 )
-from recsys.baseline.training import History, Training, train
+from recsys.baseline.training import History, Training, train, train_together
 
 __all__ = [
     "NEW_PRODUCTS",
@@ -28,9 +28,11 @@ __all__ = [
     "ModelPolicy",
     "Training",
     "fit",
+    "fit_together",
     "frozen_field",
     "nightly_network",
     "shop_with_newcomers",
     "train",
     "train_models",
+    "train_together",
 ]

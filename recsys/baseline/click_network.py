@@ -88,11 +88,11 @@ class ClickNetwork(nn.Module):
         sizes = self.settings["vocabularies"]
         columns = [checks.whole("contexts", rows[:, i], size) for i, size in enumerate(sizes)]
         identifiers = np.stack(columns, axis=1) if m else np.zeros((len(rows), 0), dtype=np.int64)
-        if np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
+        like = self.mlp[-1].weight
+        if like.dtype == torch.float32 and np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
             raise ValueError("contexts: got a feature beyond single precision, expected less")
-        device = self.mlp[-1].weight.device
-        features = torch.from_numpy(rows[:, m:].astype(np.float32)).to(device)
-        return torch.as_tensor(identifiers, device=device), features
+        features = torch.from_numpy(rows[:, m:]).to(like.dtype)
+        return torch.as_tensor(identifiers, device=like.device), features.to(like.device)
 
     def forward(self, identifiers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the logits (n,) of rows given as ids (n, m) and features (n, d)."""

@@ -60,10 +60,11 @@ def test_one_step_changes_nothing_but_the_parameters():
     identifiers, features = model.split(rows)
     target = torch.as_tensor(clicks, dtype=torch.float32)
     before = snapshot((identifiers, features, target))
-    step = ClosedFormStep(model, 1e-2, 0.0)
+    step = ClosedFormStep([model], 1e-2, 0.0)
     logits = model(identifiers, features).detach()
     expected = float(nn.functional.binary_cross_entropy_with_logits(logits, target))
-    assert float(step(identifiers, features, target)) == pytest.approx(expected, rel=1e-6)
+    loss = step(identifiers[None], features[None], target[None])
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert snapshot((identifiers, features, target)) == before
     assert all(value.requires_grad and value.grad is None for value in model.parameters())
 
