@@ -120,8 +120,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="validation-rows-at-random",
         file="baseline/training.py",
-        before="torch.randperm(n_train, generator=order)",
-        after="torch.randperm(len(labels), generator=order)[:n_train]",
+        before="torch.randperm(n, generator=order)",
+        after="torch.randperm(len(rows[0].clicks), generator=order)[:n]",
         killed_by=(
             "tests/baseline/test_training.py::test_the_last_rows_in_time_validate_and_are_not_trained_on"
         ),
@@ -129,8 +129,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="written-out-step-lets-gradients-through-a-closed-relu",
         file="baseline/closed_form.py",
-        before="delta[i], a[i], 0.0, grad_input=delta[i]",
-        after="delta[i], a[i], -1.0, grad_input=delta[i]",
+        before="delta[i], at.a[i], 0.0, grad_input=delta[i]",
+        after="delta[i], at.a[i], -1.0, grad_input=delta[i]",
         killed_by=(
             "tests/baseline/test_closed_form.py::test_closed_form_and_autograd_train_the_same_network[0.0-whole]"
         ),
@@ -138,8 +138,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="early-stopping-keeps-last",
         file="baseline/training.py",
-        before="model.load_state_dict(kept)",
-        after="model.load_state_dict(model.state_dict())",
+        before="model.load_state_dict(course.kept)",
+        after="model.load_state_dict(step.state(0))",
         killed_by=(
             "tests/baseline/test_training.py::test_early_stopping_keeps_the_best_epoch_and_waits_as_long_as_stated[4]"
         ),
@@ -367,6 +367,31 @@ MUTANTS: list[Mutant] = [
         before="self.alpha * width * self.rng.standard_normal",
         after="width * self.rng.standard_normal",
         killed_by="tests/linear/test_linucb.py::test_a_draw_has_the_mean_and_the_variance_of_the_posterior",
+    ),
+    Mutant(
+        name="another-network-leaves-the-stack",
+        file="baseline/training.py",
+        before="step.keep([j for j, more in enumerate(on) if more])",
+        after="step.keep(list(range(sum(on))))",
+        killed_by=(
+            "tests/baseline/test_training_together.py::test_together_and_alone_are_the_same_in_double_precision[0.0-shape0]"
+        ),
+    ),
+    Mutant(
+        name="threads-of-the-caller-in-a-sweep",
+        file="lab/parallel.py",
+        before="torch.set_num_threads(1)",
+        after="torch.set_num_threads(threads)",
+        killed_by=(
+            "tests/lab/test_parallel.py::test_results_do_not_depend_on_processes_nor_on_the_threads_of_the_caller[2]"
+        ),
+    ),
+    Mutant(
+        name="probabilities-of-before-the-trend",
+        file="shop/simulator.py",
+        before="self._tables[stage] = self.click_probability(users, products, began)",
+        after="self._tables[stage] = self.click_probability(users, products, 0)",
+        killed_by="tests/shop/test_simulator.py::test_all_probabilities_of_visits_are_those_of_their_products",
     ),
     Mutant(
         name="rows-at-once-do-not-fade",

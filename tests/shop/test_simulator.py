@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from recsys.shop import simulator
 from recsys.shop.simulator import HORIZON, Shop
 from recsys.shop.streams import STRETCH
 from recsys.shop.world import CATEGORIES, PERSONAS, ShopConfig
@@ -380,6 +381,32 @@ def test_the_clock_moves_by_visit_and_log_only():
 
 
 # ---------------------------------------------------------------------- shock
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.7])
+@pytest.mark.parametrize("largest", [2**18, 10])
+def test_all_probabilities_of_visits_are_those_of_their_products(
+    drift: float, largest: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(simulator, "LARGE_TABLE", largest)  # with a table, and without one
+    shop = Shop(ShopConfig(n_users=30, n_products=9, drift_amplitude=drift), seed=3)
+
+    def both() -> tuple[np.ndarray, np.ndarray]:
+        visits = shop.visits(0, 200)
+        users, rounds = visits.users[:, None], visits.rounds[:, None]
+        products = np.arange(shop.n_products)
+        return shop.click_probabilities(visits), shop.click_probability(users, products, rounds)
+
+    before = both()
+    assert np.array_equal(*before)
+    shop.shock(at=120, strength=0.5)
+    shop.shock(at=60, towards="bird")  # announced later, comes earlier
+    after = both()
+    assert np.array_equal(*after)
+    assert not np.array_equal(before[0][60:], after[0][60:])
+    shop.churn(at=150, n_products=2, n_users=5)
+    assert np.array_equal(*both())
+    assert both()[0].shape == (200, 11)
 
 
 def test_nothing_changes_before_the_round_of_the_shock_and_it_starts_with_it():
