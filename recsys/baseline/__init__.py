@@ -1,6 +1,7 @@
 """Chapter 1: click models that are trained on a log, and the greedy policies they make."""
 
 from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.closed_form import ClosedFormStep
 from recsys.baseline.greedy import ModelPolicy, fit, fit_together
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
@@ -14,14 +15,16 @@ from recsys.baseline.season import (
     shop_with_newcomers,
     train_models,
 )
-from recsys.baseline.training import History, Training, train, train_together
+from recsys.baseline.training import AutogradStep, History, Training, train, train_together
 
 __all__ = [
     "NEW_PRODUCTS",
     "NEW_USERS",
     "N_LOG",
     "TODAY",
+    "AutogradStep",
     "ClickNetwork",
+    "ClosedFormStep",
     "FrozenModels",
     "History",
     "LogisticPolicy",

@@ -151,22 +151,28 @@ class RidgeMemory(LinearMemory):
     @property
     def A(self) -> np.ndarray:
         """The matrices A (M, d, d), a view."""
-        return self._both[0].reshape(*self.shape, *self._both.shape[2:])
+        return self._in_worlds(self._both[0])
 
     @property
     def A_inv(self) -> np.ndarray:
         """The matrices A⁻¹ (M, d, d), a view."""
-        return self._both[1].reshape(*self.shape, *self._both.shape[2:])
+        return self._in_worlds(self._both[1])
 
     @property
     def b(self) -> np.ndarray:
         """The sums b (M, d), a view."""
-        return self._b.reshape(*self.shape, -1)
+        return self._in_worlds(self._b)
 
     @property
     def theta(self) -> np.ndarray:
         """The estimates θ̂ (M, d), a view."""
-        return self._theta.reshape(*self.shape, -1)
+        return self._in_worlds(self._theta)
+
+    def _in_worlds(self, flat: np.ndarray) -> np.ndarray:
+        """Return a view (..., M, d) or (..., M, d, d) of what is kept of the models in one row."""
+        if self._every_world is None:
+            return flat
+        return flat.reshape(self.shape + flat.shape[1:])
 
     def _place(self, models: np.ndarray) -> int | np.ndarray:
         """Return where one model of each world stands among the models of all worlds."""

@@ -33,12 +33,14 @@ def scaled(x: np.ndarray, factor: np.ndarray) -> np.ndarray:
 
 def at_least(values: np.ndarray, floor: float) -> np.ndarray | float:
     """Return the larger of a number, or of each number of an array, and the floor."""
-    return np.maximum(values, floor) if np.ndim(values) else max(float(values), floor)
+    if isinstance(values, np.ndarray):
+        return np.maximum(values, floor)
+    return max(float(values), floor)
 
 
 def within(values: np.ndarray, low: float, high: float) -> bool:
     """Return whether a number, or every number of an array, lies between two bounds."""
-    if not np.ndim(values):
+    if not isinstance(values, np.ndarray):
         return low <= values <= high
     return low <= np.minimum.reduce(values) and np.maximum.reduce(values) <= high
 

@@ -86,7 +86,7 @@ class Triangles:
     @property
     def entries(self) -> np.ndarray:
         """The triangles (..., M, d(d+1)/2), a view."""
-        return self.rows.reshape(*self.lead, -1)
+        return self.rows if len(self.lead) == 1 else self.rows.reshape(*self.lead, -1)
 
     def __setitem__(self, at: int | np.ndarray | EllipsisType, matrices: np.ndarray) -> None:
         """Copy other matrices to the places ``at`` among the models of all worlds, or to all."""

@@ -180,7 +180,8 @@ class Shop:
         Between two trends they depend on the user alone, so they are read from a table, unless
         tastes drift or the table would be a large one.
         """
-        users, rounds = np.asarray(visits.users), np.asarray(visits.rounds)
+        users = checks.ids("users", visits.users, self.n_users)
+        rounds = checks.ids("rounds", visits.rounds, HORIZON)
         if self.config.drift_amplitude > 0 or self.n_users * self.n_products > LARGE_TABLE:
             products = np.arange(self.n_products)
             return self.click_probability(users[:, None], products, rounds[:, None])
