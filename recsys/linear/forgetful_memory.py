@@ -43,7 +43,8 @@ class WindowMemory(RidgeMemory):
         self.rounds = 0
         self._rows = np.zeros(len(self._age), dtype=np.int64)  # of each model in the window
         ring = (*self.shape[:-1], self.window + 1)
-        self._model = np.full(ring, -1)  # (window + 1,) model taught; -1 where the place is empty
+        kind = np.int16 if n_models < 2**15 else np.int64  # short, for it is searched often
+        self._model = np.full(ring, -1, dtype=kind)  # (window + 1,) model taught; -1: empty place
         self._x = np.zeros((*ring, self.n_features))  # (window + 1, d)
         self._reward = np.zeros(ring)  # (window + 1,)
 
@@ -57,7 +58,7 @@ class WindowMemory(RidgeMemory):
         self._rank_one(at, x, reward, 1.0)
         self.rounds += 1
         if self.rounds > self.window:
-            at, x = self._place(self._model[..., old].copy()), self._x[..., old, :]
+            at, x = self._place(self._model[..., old].astype(np.int64)), self._x[..., old, :]
             self._model[..., old] = -1
             self._rows[at] -= 1
             empty = self._rows[at] == 0
@@ -91,8 +92,8 @@ class WindowMemory(RidgeMemory):
         """Sum A and b of one model again from its rows in the window."""
         *here, model = np.unravel_index(one, self.shape)
         here = tuple(here)
-        mine = self._model[here] == model
-        rows, rewards = self._x[here][mine], self._reward[here][mine]
+        mine = np.flatnonzero(self._model[here] == model)
+        rows, rewards = self._x[here].take(mine, axis=0), self._reward[here].take(mine)
         self._both[0, one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
         self._b[one] = rewards @ rows
 
