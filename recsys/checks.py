@@ -11,6 +11,8 @@ import numbers
 import numpy as np
 from numpy.typing import ArrayLike
 
+FLOAT = np.dtype(float)
+
 
 def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """Return ``value`` as an ``int`` in ``[minimum, maximum]``, else raise ``ValueError``."""
@@ -90,10 +92,13 @@ def finite(
     if type(values) is float and not shape and abs(values) < longest:  # a usual case, quickly
         return np.asarray(values)
     try:
-        array = np.asarray(values)
-        if array.dtype.kind == "c":
-            raise TypeError("complex numbers")
-        array = array.astype(float, copy=False)
+        if type(values) is np.ndarray and values.dtype is FLOAT:
+            array = values
+        else:
+            array = np.asarray(values)
+            if array.dtype.kind == "c":
+                raise TypeError("complex numbers")
+            array = array.astype(float, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: got {type(values).__name__}, expected real numbers") from error
     if shape is not None and array.shape != shape:

@@ -91,8 +91,8 @@ class ClickNetwork(nn.Module):
         like = self.mlp[-1].weight
         if like.dtype == torch.float32 and np.abs(rows).max(initial=0.0) > MAX_FLOAT32:
             raise ValueError("contexts: got a feature beyond single precision, expected less")
-        features = torch.from_numpy(rows[:, m:]).to(like.dtype)
-        return torch.as_tensor(identifiers, device=like.device), features.to(like.device)
+        features = torch.tensor(rows[:, m:], dtype=like.dtype, device=like.device)
+        return torch.as_tensor(identifiers, device=like.device), features
 
     def forward(self, identifiers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the logits (n,) of rows given as ids (n, m) and features (n, d)."""

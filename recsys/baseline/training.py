@@ -118,7 +118,7 @@ def checked_rows(
     identifiers, features = model.split(contexts)
     if len(identifiers) != len(labels):
         raise ValueError(f"contexts: got {len(identifiers)} rows, expected {len(labels)}")
-    target = torch.as_tensor(labels, dtype=features.dtype, device=features.device)
+    target = torch.tensor(labels, dtype=features.dtype, device=features.device)
     n_validation = round(training.validation_fraction * len(labels))
     if n_validation == len(labels):
         raise ValueError(

@@ -10,8 +10,8 @@ follows by the Sherman–Morrison formula, in d² operations instead of d³ (``l
 
 That is ``RidgeMemory``, in which everything counts; in ``forgetful_memory`` only the recent past
 does. What keeps it right and what keeps it fast stand behind calls of one line: ``_refresh`` takes
-rounding errors away, ``widths`` reads no more numbers than a decision needs, and ``products`` does
-to one row what it does to a row for each of many worlds.
+rounding errors away, ``widths`` reads no more numbers than a decision needs, and
+``_rank_one_in_each`` does to a model of each of many worlds what ``_rank_one`` does in one.
 
 A memory holds M models, one for each arm, or a single one that all arms share. Shapes: d features;
 S worlds add a leading axis to every array. The policy that owns the memory checks the arguments.
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from recsys import checks
-from recsys.linear.products import at_least, inner_products, matvec, outer, scaled, vecdot, within
+from recsys.linear.products import inner_products, outer, outside, within
 from recsys.linear.widths import widths_of
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
@@ -127,9 +127,9 @@ class RidgeMemory(LinearMemory):
         self._age = np.zeros(n, dtype=np.int64)  # updates since the last fresh inverse
         self._widths = widths_of(self.shape, d, self.ridge)  # a copy of A⁻¹, quick to read
         lead = self.shape[:-1]
-        self._pair = np.zeros((2, *lead, d))  # x and A⁻¹x of the row that comes,
-        self._change = np.zeros((2, *lead, d, d))  # what it adds to A and A⁻¹,
-        self._taught = np.zeros((2, *lead, d, d))  # and these two in each world
+        # In many worlds: x and A⁻¹x of the rows that come, what they add to A and A⁻¹, and those.
+        self._pair = np.zeros((2, *lead, d)) if lead else None
+        self._change, self._taught = np.zeros((2, 2, *lead, d, d)) if lead else (None, None)
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
@@ -182,64 +182,56 @@ class RidgeMemory(LinearMemory):
         self, at: int | np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
     ) -> None:
         """Add a row (sign 1) or take one away (sign -1)."""
-        both = self._take(at)  # A and A⁻¹
-        A_inv = both[1]
-        direction = matvec(A_inv, x)  # A⁻¹x
-        growth = 1.0 + sign * vecdot(x, direction)  # det A after / det A before
-        step = sign / at_least(growth, TRUSTED[0])  # a smaller growth is refreshed below
-        self._add_outer(both, x, sign, direction, -step)  # A += ±xxᵀ, A⁻¹ -= step A⁻¹x(A⁻¹x)ᵀ
-        self._put(at, both)
-        b = self._b[at] + scaled(x, sign * reward)
-        self._b[at] = b
-        if fresh := self._refresh(at, growth):
-            A_inv, b = self._take(at)[1], self._b[at]
-        self._widths.follow(at, A_inv, direction, step, fresh)
-        self._theta[at] = matvec(A_inv, b)
-
-    def _take(self, at: int | np.ndarray) -> np.ndarray:
-        """Return A and A⁻¹ (2, d, d) of one model: a view. In S worlds: copies (2, S, d, d)."""
-        if self._every_world is None:
-            return self._both[:, at]
-        return self._both.take(at, axis=1, out=self._taught, mode="clip")
-
-    def _put(self, at: int | np.ndarray, both: np.ndarray) -> None:
-        """Write back what ``_take`` gave; a view needs no writing."""
         if self._every_world is not None:
-            for kept, changed in zip(self._both, both, strict=True):
-                kept[at] = changed
+            self._rank_one_in_each(at, x, reward, sign)
+            return
+        A, A_inv, b = self._both[0, at], self._both[1, at], self._b[at]  # views
+        direction = A_inv.dot(x)  # A⁻¹x
+        growth = 1.0 + sign * float(x.dot(direction))  # det A after / det A before
+        step = sign / max(growth, TRUSTED[0])  # a smaller growth is refreshed below
+        A += outer(x, sign * x)
+        A_inv -= step * outer(direction, direction)
+        b += sign * float(reward) * x
+        self._age[at] = age = int(self._age[at]) + 1
+        due = age >= self.refresh_every or not TRUSTED[0] <= growth <= TRUSTED[1]
+        if due:
+            self._refresh(at)
+        self._widths.follow(at, A_inv, direction, step, due)
+        A_inv.dot(b, out=self._theta[at])
 
-    def _add_outer(
-        self,
-        both: np.ndarray,
-        x: np.ndarray,
-        sign: float,
-        direction: np.ndarray,
-        factor: np.ndarray,
+    def _refresh(self, at: int) -> None:
+        """Compute A⁻¹ from A: it is old, or the last update was badly scaled."""
+        self._recount(at)
+        self._both[1, at] = fresh_inverse(self._both[0, at])
+        self._age[at] = 0
+
+    def _rank_one_in_each(
+        self, at: np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
     ) -> None:
-        """Add sign x xᵀ to A and factor u uᵀ, u the direction, to A⁻¹: one call for both.
-
-        The products of vectors are exactly symmetric, and so remains what they are added to.
-        """
+        """Do the same to one model of each world, in as many calls as for one."""
+        # The models are fetched and written back; each call is one for A and A⁻¹ together.
+        both = self._both.take(at, axis=1, out=self._taught, mode="clip")
+        direction = np.matvec(both[1], x)
+        growth = 1.0 + sign * np.vecdot(x, direction)
+        step = sign / np.maximum(growth, TRUSTED[0])
         pair, change = self._pair, self._change
         pair[0], pair[1] = x, direction
         np.multiply(pair[..., :, None], pair[..., None, :], out=change)
         if sign < 0:
             change[0] *= sign
-        change[1] *= factor if self._every_world is None else factor[:, None, None]
+        change[1] *= -step[:, None, None]
         both += change
-
-    def _refresh(self, at: int | np.ndarray, growth: np.ndarray) -> bool:
-        """Compute A⁻¹ from A where it is old or the last update was badly scaled; tell if so."""
-        age = self._age[at] + 1
-        self._age[at] = age
-        if within(age, 0, self.refresh_every - 1) and within(growth, *TRUSTED):
-            return False
-        due = (age >= self.refresh_every) | (growth < TRUSTED[0]) | (growth > TRUSTED[1])
-        for one in np.atleast_1d(at)[np.atleast_1d(due)]:
-            self._recount(int(one))
-            self._both[1, one] = fresh_inverse(self._both[0, one])
-            self._age[one] = 0
-        return True
+        for kept, changed in zip(self._both, both, strict=True):
+            kept[at] = changed
+        b = self._b[at] + (sign * reward)[:, None] * x
+        self._b[at] = b
+        self._age[at] = age = self._age[at] + 1
+        if age.max() >= self.refresh_every or not within(growth, *TRUSTED):
+            for one in at[(age >= self.refresh_every) | outside(growth, *TRUSTED)]:
+                self._refresh(int(one))
+            both, b = self._both[:, at], self._b[at]
+        self._widths.follow(at, both[1], direction, step, fresh=False)
+        self._theta[at] = np.matvec(both[1], b)
 
     def _invert(self, one: int) -> None:
         """Compute all that follows from A and b of one model, after many rows came at once."""

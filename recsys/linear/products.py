@@ -26,23 +26,14 @@ def vecdot(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return u.dot(v) if u.ndim == 1 else np.vecdot(u, v)
 
 
-def scaled(x: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Return a vector (d,) times its number, or each vector of a stack; see ``matvec``."""
-    return float(factor) * x if x.ndim == 1 else factor[..., None] * x
-
-
-def at_least(values: np.ndarray, floor: float) -> np.ndarray | float:
-    """Return the larger of a number, or of each number of an array, and the floor."""
-    if isinstance(values, np.ndarray):
-        return np.maximum(values, floor)
-    return max(float(values), floor)
-
-
 def within(values: np.ndarray, low: float, high: float) -> bool:
-    """Return whether a number, or every number of an array, lies between two bounds."""
-    if not isinstance(values, np.ndarray):
-        return low <= values <= high
-    return low <= np.minimum.reduce(values) and np.maximum.reduce(values) <= high
+    """Return whether all values (S,) lie between two bounds."""
+    return low <= values.min() and values.max() <= high
+
+
+def outside(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return which values (S,) do not lie between two bounds."""
+    return ~((low <= values) & (values <= high))
 
 
 def inner_products(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:

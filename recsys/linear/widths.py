@@ -90,15 +90,18 @@ class Triangles:
 
     def __setitem__(self, at: int | np.ndarray | EllipsisType, matrices: np.ndarray) -> None:
         """Copy other matrices to the places ``at`` among the models of all worlds, or to all."""
+        if matrices.ndim == 2 and at is not ...:
+            np.multiply(matrices.take(self.place), self.times, out=self.rows[at])
+            return
         flat = matrices.reshape(*matrices.shape[:-2], -1)
         kept = self.entries if at is ... else self.rows
         kept[at] = flat.take(self.place, axis=-1) * self.times
 
     def forms(self, rows: np.ndarray, n: int | None = None) -> np.ndarray:
         """Return xᵀMx (..., M) for rows (..., d), or of the first n matrices of one world."""
-        both = rows.take(self.pairs, axis=-1)  # (..., 2, d(d+1)/2); take is quicker than []
-        entries = self.entries if n is None else self.rows[:n]
-        return matvec(entries, both[..., 0, :] * both[..., 1, :])
+        i, j = self.pairs
+        products = rows.take(i, axis=-1) * rows.take(j, axis=-1)  # take is quicker than []
+        return matvec(self.entries if n is None else self.rows[:n], products)
 
 
 class FewRows:

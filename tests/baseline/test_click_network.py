@@ -342,3 +342,11 @@ def test_settings_of_a_fitted_network_are_checked():
     log = shop.log(300)
     with refuses("embedding_dim", shop):
         fit(Identifiers(shop), log, embedding_dim=0)
+
+
+def test_rows_that_may_only_be_read_are_taken_without_a_word():
+    rows, clicks = example_rows(60)
+    rows.flags.writeable = clicks.flags.writeable = False  # as joblib hands arrays to its workers
+    for model in (ClickNetwork(**SMALL), ClickNetwork(**SMALL).double()):
+        train(model, rows, clicks, Training(epochs=1))
+        assert model.predict(rows).shape == (60,)

@@ -403,8 +403,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="drift-control-by-age-only",
         file="linear/memory.py",
-        before="if within(age, 0, self.refresh_every - 1) and within(growth, *TRUSTED):",
-        after="if within(age, 0, self.refresh_every - 1):",
+        before="due = age >= self.refresh_every or not TRUSTED[0] <= growth <= TRUSTED[1]",
+        after="due = age >= self.refresh_every",
         killed_by="tests/linear/test_linucb.py::test_the_first_badly_scaled_rows_are_not_subtracted_away",
     ),
     Mutant(

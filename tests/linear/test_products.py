@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from recsys.linear.products import (
-    at_least,
     inner_products,
     matrix_times_rows,
     matvec,
     outer,
+    outside,
     quadratic_forms,
-    scaled,
     vecdot,
+    within,
 )
 from recsys.linear.widths import Triangles
 
@@ -93,12 +93,13 @@ def test_one_product_and_a_stack_of_them_have_the_same_digits(d: int):
         assert np.array_equal(vecdot(u, v)[n], vecdot(u[n], v[n]))
 
 
-def test_a_factor_and_a_floor_hold_for_a_number_and_for_a_stack():
-    x, factors = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, -1.0])
-    assert scaled(x, factors).tolist() == [[2, 4], [-3, -4]]
-    assert scaled(x[0], factors[0]).tolist() == [2, 4]
-    assert at_least(factors, 0.5).tolist() == [2.0, 0.5]
-    assert [at_least(f, 0.5) for f in factors] == [2.0, 0.5]
+def test_bounds_hold_for_each_and_for_all_and_nan_is_outside():
+    factors = np.array([2.0, -1.0])
+    for low, high, out in ((-1, 2, [0, 0]), (-1, 1.5, [1, 0]), (0, 2, [0, 1]), (3, 4, [1, 1])):
+        assert outside(factors, low, high).tolist() == [bool(o) for o in out]
+        assert within(factors, low, high) == (not any(out))
+    assert outside(np.array([np.nan, 1.0]), 0, 2).tolist() == [True, False]
+    assert not within(np.array([np.nan, 1.0]), 0, 2)
 
 
 def test_an_outer_product_holds_every_pair():
