@@ -13,7 +13,7 @@ import numpy as np
 from recsys import checks
 from recsys.lab.parallel import over_seeds
 from recsys.lab.serving import CHUNK, choose
-from recsys.policies import Policy, hand_on
+from recsys.policies import Policy
 from recsys.shop import Featurizer, Log, Shop, ShopConfig, Trace
 
 CONTEXT_BYTES = 2**24  # of contexts that are made at a time: larger arrays leave the caches
@@ -144,7 +144,12 @@ def read_logs(
     triples = zip(makers, books, strict=True)
     rows = np.stack([m.rows(b.users, b.products, b.rounds) for m, b in triples], axis=1)
     arms, rewards = (np.stack([getattr(b, f) for b in books], 1) for f in ("products", "clicks"))
-    hand_on(policy, *(part[:, 0] if single else part for part in (arms, rows, rewards)))
+    parts = [part[:, 0] if single else part for part in (arms, rows, rewards)]
+    if hasattr(policy, "update_many"):
+        policy.update_many(*parts)
+        return
+    for feedback in zip(*parts, strict=True):
+        policy.update(*feedback)
 
 
 def replicate(

@@ -2,7 +2,7 @@
 
 from recsys.policies.base import Policy, ScoringPolicy, argmax_random_ties
 from recsys.policies.exploration import EpsilonGreedy, ThompsonSampling, UpperConfidence
-from recsys.policies.late import LateFeedback, hand_on
+from recsys.policies.late import LateFeedback
 from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "ThompsonSampling",
     "UpperConfidence",
     "argmax_random_ties",
-    "hand_on",
 ]

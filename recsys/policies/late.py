@@ -9,15 +9,6 @@ from recsys import checks
 from recsys.policies.base import Policy
 
 
-def hand_on(policy: Policy, arms: np.ndarray, contexts: np.ndarray, rewards: np.ndarray) -> None:
-    """Teach a policy rounds (n, ...) in their order: at once if it can, else one by one."""
-    if hasattr(policy, "update_many"):
-        policy.update_many(arms, contexts, rewards)
-        return
-    for feedback in zip(arms, contexts, rewards, strict=True):
-        policy.update(*feedback)
-
-
 class LateFeedback:
     """Wraps a policy: its feedback waits until a batch is complete and is then handed on at once.
 
@@ -62,4 +53,5 @@ class LateFeedback:
         self._waiting.append((arms.copy(), context.copy(), reward.copy()))
         if len(self._waiting) == self.batch:
             batch, self._waiting = self._waiting, []
-            hand_on(self.policy, *(np.stack(part) for part in zip(*batch, strict=True)))
+            for feedback in batch:
+                self.policy.update(*feedback)

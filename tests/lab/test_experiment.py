@@ -218,6 +218,19 @@ def test_reading_logs_is_being_taught_their_rows_one_by_one(n: int):
         assert by_hand.weight.any()
 
 
+def test_a_policy_that_takes_no_logs_at_once_reads_them_row_by_row():
+    shop = small_shop(3, 20, 6)
+    log, told = shop.log(25), []
+
+    class Plain:
+        def update(self, arm: int, context: np.ndarray, reward: float) -> None:
+            told.append((int(arm), *context, float(reward)))
+
+    read_logs(Plain(), shop, log, SharedUserFeatures(shop))
+    features = shop.users.features[log.users]
+    assert np.array_equal(told, np.column_stack([log.products, features, log.clicks]))
+
+
 def test_logs_that_do_not_match_the_shops_are_refused():
     shops = [small_shop(0), small_shop(1)]
     logs = [shop.log(5) for shop in shops]

@@ -18,7 +18,8 @@ def test_feedback_is_handed_on_when_a_batch_is_complete(batch: int):
     for told, row in enumerate(rows, start=1):
         late.update(*row)
         if told % batch == 0:
-            prompt.update_many(*map(np.array, zip(*rows[told - batch : told], strict=True)))
+            for known in rows[told - batch : told]:
+                prompt.update(*known)
         assert snapshot(late.policy) == snapshot(prompt)
 
 
@@ -41,7 +42,7 @@ def test_feedback_is_what_it_was_when_it_came():
     kept = arm.copy(), row.copy(), reward.copy()
     arm[:], row[:], reward[:] = 0, 9.0, 0.5  # a caller that uses its arrays again
     late.update(*kept)
-    assert np.allclose(late.policy.theta, prompt.theta, rtol=0, atol=1e-12)
+    assert np.array_equal(late.policy.theta, prompt.theta)
 
 
 def test_it_learns_if_the_wrapped_policy_does():
@@ -65,18 +66,3 @@ def test_feedback_that_is_no_number_is_refused_at_once():
         late.update(0, np.array([1.0, np.nan, 1.0]), 1.0)
     with refuses("reward", late):
         late.update(0, np.ones(3), np.inf)
-
-
-def test_a_policy_that_takes_no_batches_is_told_one_by_one():
-    class Plain:
-        learns, told = True, ()
-
-        def update(self, *feedback: object) -> None:
-            self.told = (*self.told, feedback)
-
-    late, rows = LateFeedback(Plain(), 3), feedback(7)
-    for row in rows:
-        late.update(*row)
-    assert [int(arm) for arm, _, _ in late.policy.told] == [arm for arm, _, _ in rows[:6]]
-    assert [float(reward) for *_, reward in late.policy.told] == [reward for *_, reward in rows[:6]]
-    assert np.array_equal([x for _, x, _ in late.policy.told], [x for _, x, _ in rows[:6]])
