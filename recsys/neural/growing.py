@@ -5,6 +5,7 @@ Worlds are leading axes: () for one, (S,) for S.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -28,6 +29,17 @@ class GrowingRows:
     def rows(self) -> torch.Tensor:
         """The rows (..., n, width) so far; a view."""
         return self._buffer[..., : self.n, :]
+
+    def take(self, which: torch.Tensor) -> torch.Tensor:
+        """Return copies (..., m, width) of the rows with the numbers (m,), the same in each world.
+
+        The worlds stand one after the other in memory, so it is one selection of plain rows.
+        """
+        *worlds, capacity, width = self._buffer.shape
+        starts = capacity * torch.arange(math.prod(worlds), device=which.device)
+        places = (starts[:, None] + which).flatten()
+        found = self._buffer.view(-1, width).index_select(0, places)
+        return found.view(*worlds, len(which), width)
 
     def append(self, rows: torch.Tensor) -> None:
         """Add rows (..., m, width) at the end."""

@@ -196,12 +196,12 @@ class Replay:
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Return rows, rewards and which share of all rounds they are."""
-        rows, rewards = self.rows.rows, self.rewards.rows[..., 0]
         size = self.schedule.batch_size
         if size is None or size >= self.n:
-            return rows, rewards, 1.0
-        which = torch.from_numpy(self.batches.integers(0, self.n, size)).to(rows.device)
-        return rows[..., which, :], rewards[..., which], size / self.n
+            return self.rows.rows, self.rewards.rows[..., 0], 1.0
+        which = torch.from_numpy(self.batches.integers(0, self.n, size))
+        which = which.to(self.initial[0].device)
+        return self.rows.take(which), self.rewards.take(which)[..., 0], size / self.n
 
     def _scaled(self, gradients: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the directions in which Adam moves (Kingma & Ba 2015, Algorithm 1)."""

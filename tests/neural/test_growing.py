@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,17 @@ def test_rows_stay_in_the_order_in_which_they_came(worlds: tuple, sizes: list[in
     expected = torch.cat([torch.empty((*worlds, 0, width), dtype=torch.float64), *parts], dim=-2)
     assert torch.equal(grown.rows, expected)
     assert grown.n == sum(sizes)
+
+
+@pytest.mark.parametrize("worlds", [(), (1,), (3,)])
+def test_rows_are_taken_by_their_numbers_in_each_world(worlds: tuple[int, ...]):
+    grown = GrowingRows(worlds, 2, *WHERE)
+    grown.append(torch.arange(math.prod(worlds) * 70 * 2.0, dtype=WHERE[0]).view(*worlds, 70, 2))
+    which = torch.tensor([69, 0, 3, 3])
+    taken = grown.take(which)
+    assert torch.equal(taken, grown.rows[..., which, :])
+    taken += 1.0  # a copy
+    assert torch.equal(grown.rows[..., which, :], taken - 1.0)
 
 
 def test_a_buffer_that_doubles_is_copied_seldom():
