@@ -403,7 +403,7 @@ def test_the_seat_can_repeat_by_top_category(page: Page):
 
 
 def test_the_stream_ends(page: Page):
-    page.get_by_role("button", name="6 fish, standard").click()
+    page.get_by_role("button", name="6 fish, standard").click(no_wait_after=True)
     for _ in range(20):
         page.get_by_role("button", name="Next 100 visits").click()
     expect(page.locator(STATUS)).to_contain_text("The stream of visits is over.")
