@@ -568,8 +568,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="replay-that-forgets",
         file="neural/training.py",
-        before="rows, rewards = self.rows.rows, self.rewards.rows[..., 0]",
-        after="rows, rewards = self.rows.rows[..., -50:, :], self.rewards.rows[..., -50:, 0]",
+        before="return self.rows.rows, self.rewards.rows[..., 0], 1.0",
+        after="return self.rows.rows[..., -50:, :], self.rewards.rows[..., -50:, 0], 1.0",
         killed_by="tests/neural/test_neural_training.py::test_rounds_are_never_forgotten",
     ),
     Mutant(
