@@ -11,7 +11,9 @@ for (const button of document.querySelectorAll("[data-print]")) {
 }
 
 /* What is wider than its place scrolls inside itself; the keyboard must reach it to scroll it. */
-const WIDE = "mjx-container[display='true'], div.math, pre, table, .cell_output .output, figure";
+const WIDE =
+  "mjx-container[display='true'], div.math, pre, table, .pst-scrollable-table-container, " +
+  ".cell_output .output, figure";
 
 function letKeyboardScroll() {
   for (const part of document.querySelectorAll(`article :is(${WIDE})`)) {
