@@ -1467,8 +1467,9 @@ def test_prop_mixed_exponents_mean_of_shares_rising_and_around_every_fit(terms, 
         return (factors_ * np.exp(exponents * u)).sum(axis=0)
 
     def slope(u: np.ndarray) -> np.ndarray:
-        shares = factors_ * np.exp(exponents * u) / total(u)
-        return (shares * exponents).sum(axis=0)
+        logs = np.log(factors_) + exponents * u  # far out the terms themselves are all zero
+        parts = np.exp(logs - logs.max(axis=0))
+        return (parts / parts.sum(axis=0) * exponents).sum(axis=0)
 
     h = 1e-5
     numeric = (np.log(total(u + h)) - np.log(total(u - h))) / (2 * h)
