@@ -2,8 +2,8 @@
 
 In a small network the calls of automatic differentiation cost more than the arithmetic. Here the
 networks of S worlds stand in one array each, every product of matrices is one call for all of them
-and goes into an array that is used again, and one call moves all parameters. How many networks
-should stand together depends on the batch: their arrays should not leave the caches.
+and goes into an array that is used again, and one call moves all parameters. How much that wins
+depends on the batch: the book measures it in its appendix on a hundred worlds.
 
 Shapes: S networks, B rows of a batch each, m id columns, d features, e numbers in an embedding, h_l
 units in layer l.
@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from recsys.baseline.click_network import ClickNetwork
 
 ROWS_TOGETHER, NETWORKS_TOGETHER = 2**15, 32  # rows in the batches of all networks; networks
-LARGE_BATCH = 4_096  # rows with which one network fills the second cache on its own
+LARGE_BATCH = 4_096  # rows of a batch from which on networks together win little
 
 
 def is_plain(model: nn.Module) -> bool:
