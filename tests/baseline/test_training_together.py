@@ -67,7 +67,9 @@ def test_networks_that_differ_in_form_log_or_plan_are_each_trained_as_alone():
             assert torch.allclose(value, other, rtol=0, atol=1e-6)
 
 
-def test_fewer_networks_stand_together_where_their_batches_are_larger(monkeypatch: pytest.MonkeyPatch):
+def test_fewer_networks_stand_together_where_their_batches_are_larger(
+    monkeypatch: pytest.MonkeyPatch,
+):
     assert how_many_together(64) == 32
     assert how_many_together(4_095) == ROWS_TOGETHER // 4_095
     assert how_many_together(4_096) == how_many_together(10**9) == 1
