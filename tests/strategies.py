@@ -50,7 +50,7 @@ def z_score(clicks: np.ndarray, mu: np.ndarray) -> float:
 
 
 def snapshot(thing: Any) -> Any:  # noqa: ANN401
-    """Return a comparable deep copy of an object's state; a cache of random numbers is no state."""
+    """Return a comparable deep copy of an object's state; what is only a cache is no state."""
     if isinstance(thing, np.ndarray):
         return ("array", str(thing.dtype), thing.shape, thing.tobytes())
     if isinstance(thing, torch.Tensor):
@@ -69,7 +69,7 @@ def snapshot(thing: Any) -> Any:  # noqa: ANN401
     if isinstance(thing, np.random.SeedSequence):
         return ("seeds", repr(thing))
     if hasattr(thing, "__dict__"):
-        state = {k: v for k, v in vars(thing).items() if k != "_drawn"}
+        state = {k: v for k, v in vars(thing).items() if k not in ("_drawn", "_matrices")}
         return (type(thing).__name__, snapshot(state))
     return repr(thing)
 

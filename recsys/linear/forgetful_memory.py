@@ -94,8 +94,13 @@ class WindowMemory(RidgeMemory):
         here = tuple(here)
         mine = np.flatnonzero(self._model[here] == model)
         rows, rewards = self._x[here].take(mine, axis=0), self._reward[here].take(mine)
-        self._both[0, one] = self.ridge * np.eye(self.n_features) + rows.T @ rows
+        A = self.ridge * np.eye(self.n_features) + rows.T @ rows
+        self._sums.sums[one] = self._packing.pack(A)
         self._b[one] = rewards @ rows
+
+    def _sum_up(self) -> None:
+        for one in range(len(self._rows)):
+            self._recount(one)
 
 
 class DiscountedMemory(LinearMemory):

@@ -25,6 +25,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from recsys import checks
+from recsys.linear.late_sums import LateSums
+from recsys.linear.packed import Packing, add_outer, times
 from recsys.linear.products import inner_products, outer, outside, within
 from recsys.linear.widths import widths_of
 
@@ -108,10 +110,10 @@ class RidgeMemory(LinearMemory):
 
     Notes
     -----
-    Rounding errors must not pile up. The correction of A⁻¹ is exactly symmetric, so A⁻¹ stays
-    symmetric. A itself is kept as a plain sum, and A⁻¹ is computed from it afresh after every
-    ``refresh_every`` updates of a model and whenever one update changes the volume det A by a
-    factor outside ``TRUSTED``, where the formula subtracts numbers that are nearly equal.
+    A and A⁻¹ are kept as triangles (``packed``), so they are symmetric whatever is rounded. Rounding
+    errors must not pile up: A is a plain sum (``late_sums``), and A⁻¹ is computed from it afresh
+    after every ``refresh_every`` updates of a model and whenever one update changes the volume
+    det A by a factor outside ``TRUSTED``, where the formula subtracts nearly equal numbers.
     """
 
     refresh_every = 1024  # updates of one model between two fresh inverses
@@ -121,42 +123,46 @@ class RidgeMemory(LinearMemory):
     ) -> None:
         super().__init__(n_models, n_features, ridge, n_worlds)
         n, d = math.prod(self.shape), self.n_features  # the models of all worlds, in one row
-        self._both = np.empty((2, n, d, d))  # A and A⁻¹, which change together
-        self._both[0], self._both[1] = self.ridge * np.eye(d), np.eye(d) / self.ridge
+        self._packing = Packing(d)
+        start = self._packing.pack(np.eye(d))
+        self._sums = LateSums(  # A
+            np.tile(self.ridge * start, (n, 1)), self._packing, math.prod(self.shape[:-1])
+        )
+        self._inverse = np.tile(start / self.ridge, (n, 1))  # A⁻¹
         self._b, self._theta = np.zeros((n, d)), np.zeros((n, d))
         self._age = np.zeros(n, dtype=np.int64)  # updates since the last fresh inverse
-        self._widths = widths_of(self.shape, d, self.ridge)  # a copy of A⁻¹, quick to read
-        lead = self.shape[:-1]
-        # In many worlds: x and A⁻¹x of the rows that come, what they add to A and A⁻¹, and those.
-        self._pair = np.zeros((2, *lead, d)) if lead else None
-        self._change, self._taught = np.zeros((2, 2, *lead, d, d)) if lead else (None, None)
+        self._widths = widths_of(self._inverse, self._packing, self.shape, self.ridge)
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return θ̂ᵀx and √(xᵀA⁻¹x) for every model."""
-        squared = self._widths.forms(rows, self.A_inv)
+        squared = self._widths.forms(rows)
         return inner_products(self.theta, rows), np.sqrt(np.maximum(squared, 0.0))
 
     def add(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add the row to A, b and θ̂ of one model in each world."""
-        self._rank_one(self._place(models), x, reward, 1.0)
+        at = self._place(models)
+        self._sums.put_aside(at, x)
+        self._rank_one(at, x, reward, 1.0)
 
     def add_many(self, models: np.ndarray, x: np.ndarray, reward: np.ndarray) -> None:
         """Add n rows to A, b and θ̂ of their models."""
+        self._sums.settle()
         for one, world, rows in self._rows_of_each(models):
             X, r = x[(rows, *world)], reward[(rows, *world)]
-            self._both[0, one] += X.T @ X
+            self._sums.sums[one] += self._packing.pack(X.T @ X)
             self._b[one] += r @ X
             self._invert(one)
 
     @property
     def A(self) -> np.ndarray:
-        """The matrices A (M, d, d), a view."""
-        return self._in_worlds(self._both[0])
+        """The matrices A (M, d, d), a copy."""
+        self._sum_up()
+        return self._in_worlds(self._packing.unpack(self._sums.sums))
 
     @property
     def A_inv(self) -> np.ndarray:
-        """The matrices A⁻¹ (M, d, d), a view."""
-        return self._in_worlds(self._both[1])
+        """The matrices A⁻¹ (M, d, d), a copy."""
+        return self._in_worlds(self._packing.unpack(self._inverse))
 
     @property
     def b(self) -> np.ndarray:
@@ -169,7 +175,7 @@ class RidgeMemory(LinearMemory):
         return self._in_worlds(self._theta)
 
     def _in_worlds(self, flat: np.ndarray) -> np.ndarray:
-        """Return a view (..., M, d) or (..., M, d, d) of what is kept of the models in one row."""
+        """Return what is kept of all models in one row with their axes (..., M)."""
         if self._every_world is None:
             return flat
         return flat.reshape(self.shape + flat.shape[1:])
@@ -185,65 +191,60 @@ class RidgeMemory(LinearMemory):
         if self._every_world is not None:
             self._rank_one_in_each(at, x, reward, sign)
             return
-        A, A_inv, b = self._both[0, at], self._both[1, at], self._b[at]  # views
-        direction = A_inv.dot(x)  # A⁻¹x
+        A_inv, b = self._inverse[at], self._b[at]  # views
+        direction = times(A_inv, x)  # A⁻¹x
         growth = 1.0 + sign * float(x.dot(direction))  # det A after / det A before
         step = sign / max(growth, TRUSTED[0])  # a smaller growth is refreshed below
-        A += outer(x, sign * x)
-        A_inv -= step * outer(direction, direction)
-        b += sign * float(reward) * x
+        add_outer(A_inv, -step, direction)
+        b += (sign * float(reward)) * x
         self._age[at] = age = int(self._age[at]) + 1
         due = age >= self.refresh_every or not TRUSTED[0] <= growth <= TRUSTED[1]
         if due:
             self._refresh(at)
-        self._widths.follow(at, A_inv, direction, step, due)
-        A_inv.dot(b, out=self._theta[at])
+        self._widths.follow(at, direction, step, due)
+        self._theta[at] = times(A_inv, b)
 
     def _refresh(self, at: int) -> None:
         """Compute A⁻¹ from A: it is old, or the last update was badly scaled."""
         self._recount(at)
-        self._both[1, at] = fresh_inverse(self._both[0, at])
+        A = self._packing.unpack(self._sums.sums[at])
+        self._inverse[at] = self._packing.pack(fresh_inverse(A))
         self._age[at] = 0
 
     def _rank_one_in_each(
         self, at: np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
     ) -> None:
-        """Do the same to one model of each world, in as many calls as for one."""
-        # The models are fetched and written back; each call is one for A and A⁻¹ together.
-        both = self._both.take(at, axis=1, out=self._taught, mode="clip")
-        direction = np.matvec(both[1], x)
+        """Do the same to one model of each world, in a few calls for all of them."""
+        A_inv, b = self._inverse.take(at, axis=0), self._b.take(at, axis=0)  # copies
+        direction = np.matvec(self._packing.unpack(A_inv), x)
         growth = 1.0 + sign * np.vecdot(x, direction)
         step = sign / np.maximum(growth, TRUSTED[0])
-        pair, change = self._pair, self._change
-        pair[0], pair[1] = x, direction
-        np.multiply(pair[..., :, None], pair[..., None, :], out=change)
-        if sign < 0:
-            change[0] *= sign
-        change[1] *= -step[:, None, None]
-        both += change
-        for kept, changed in zip(self._both, both, strict=True):
-            kept[at] = changed
-        b = self._b[at] + (sign * reward)[:, None] * x
-        self._b[at] = b
+        A_inv -= step[:, None] * self._packing.outer(direction)
+        b += (sign * reward)[:, None] * x
+        self._inverse[at], self._b[at] = A_inv, b
         self._age[at] = age = self._age[at] + 1
         if age.max() >= self.refresh_every or not within(growth, *TRUSTED):
             for one in at[(age >= self.refresh_every) | outside(growth, *TRUSTED)]:
                 self._refresh(int(one))
-            both, b = self._both[:, at], self._b[at]
-        self._widths.follow(at, both[1], direction, step, fresh=False)
-        self._theta[at] = np.matvec(both[1], b)
+            A_inv, b = self._inverse.take(at, axis=0), self._b.take(at, axis=0)
+        self._widths.follow(at, direction, step, fresh=False)
+        self._theta[at] = np.matvec(self._packing.unpack(A_inv), b)
 
     def _invert(self, one: int) -> None:
         """Compute all that follows from A and b of one model, after many rows came at once."""
-        self._both[1, one] = inverse = fresh_inverse(self._both[0, one])
+        inverse = fresh_inverse(self._packing.unpack(self._sums.sums[one]))
+        self._inverse[one] = self._packing.pack(inverse)
         self._age[one] = 0
         self._theta[one] = inverse @ self._b[one]
-        at = one if self._every_world is None else np.array([one])
-        matrix = inverse if self._every_world is None else inverse[None]
-        self._widths.follow(at, matrix, self._theta[one], 0.0, True)
+        self._widths.follow(one, self._theta[one], 0.0, True)
 
     def _recount(self, one: int) -> None:
-        """Mend A and b of one model before a fresh inverse; plain sums need no mending."""
+        """Bring A and b of one model up to date before a fresh inverse."""
+        self._sums.settle()
+
+    def _sum_up(self) -> None:
+        """Bring A of all models up to date."""
+        self._sums.settle()
 
 
 def fresh_inverse(A: np.ndarray) -> np.ndarray:

@@ -336,8 +336,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="inverse-started-at-lambda",
         file="linear/memory.py",
-        before="self.ridge * np.eye(d), np.eye(d) / self.ridge",
-        after="self.ridge * np.eye(d), np.eye(d) * self.ridge",
+        before="np.tile(start / self.ridge, (n, 1))",
+        after="np.tile(start * self.ridge, (n, 1))",
         killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
     ),
     Mutant(
@@ -433,17 +433,17 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="pairs-counted-once",
-        file="linear/widths.py",
+        file="linear/packed.py",
         before="np.where(i == j, 1.0, 2.0)",
         after="np.ones(len(i))",
-        killed_by="tests/linear/test_products.py::test_forms_are_those_of_loops_whether_rows_are_shared_or_not",
+        killed_by="tests/linear/test_packed.py::test_forms_are_those_of_loops",
     ),
     Mutant(
         name="widths-of-the-round-before",
         file="linear/widths.py",
-        before="        self.triangles[at] = matrix\n",
-        after="        pass\n",
-        killed_by="tests/linear/test_linucb.py::test_an_update_worked_out_by_hand",
+        before="            self._matrices[at] = self.packing.unpack(self.inverses[at])\n",
+        after="            pass\n",
+        killed_by="tests/linear/test_widths.py::test_widths_are_those_of_the_matrices_at_every_age",
     ),
     Mutant(
         name="corrections-of-another-arm",
@@ -462,8 +462,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="fresh-inverse-not-passed-on",
         file="linear/widths.py",
-        before="        if fresh:\n",
-        after="        if False:\n",
+        before="        if fresh or self.places",
+        after="        if self.places",
         killed_by="tests/linear/test_widths.py::test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse",
     ),
     Mutant(

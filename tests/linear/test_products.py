@@ -11,14 +11,6 @@ from recsys.linear.products import (
     vecdot,
     within,
 )
-from recsys.linear.widths import Triangles
-
-
-def triangles_of(matrices: np.ndarray) -> Triangles:
-    triangles = Triangles(matrices.shape[:-2], matrices.shape[-1])
-    triangles[...] = matrices
-    return triangles
-
 
 leading = pytest.mark.parametrize("lead", [(), (3,)])
 
@@ -47,41 +39,14 @@ def test_products_with_rows_are_those_of_loops(m: int, shared: bool, lead: tuple
 
 @leading
 @pytest.mark.parametrize("m", [1, 4])
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_forms_are_those_of_loops_whether_rows_are_shared_or_not(
-    m: int, d: int, lead: tuple[int, ...]
-):
+def test_forms_of_rows_are_those_of_loops(m: int, lead: tuple[int, ...]):
     rng = np.random.default_rng(0)
-    matrices, rows = symmetric(rng, *lead, m, d, d), rng.standard_normal((*lead, 4, d))
-    each, shared = quadratic_forms(matrices, rows), triangles_of(matrices).forms(rows[..., 0, :])
-    assert each.shape == (*lead, 4)
-    assert shared.shape == (*lead, m)
+    matrices, rows = symmetric(rng, *lead, m, 3, 3), rng.standard_normal((*lead, 4, 3))
+    forms = quadratic_forms(matrices, rows)
+    assert forms.shape == (*lead, 4)
     for *world, a in np.ndindex(*lead, 4):
-        M, x, first = matrices[(*world, a % m)], rows[(*world, a)], rows[(*world, 0)]
-        assert each[(*world, a)] == pytest.approx(x @ M @ x, abs=1e-12)
-        assert shared[(*world, a % m)] == pytest.approx(first @ M @ first, abs=1e-12)
-
-
-def test_triangles_are_a_copy_and_follow_one_matrix_in_each_world():
-    rng = np.random.default_rng(0)
-    matrices = symmetric(rng, 3, 4, 2, 2)
-    triangles, rows, at = (
-        triangles_of(matrices),
-        rng.standard_normal((3, 2)),
-        (np.arange(3), [2, 0, 2]),
-    )
-    before = triangles.forms(rows)
-    matrices[at] = symmetric(rng, 3, 2, 2)
-    assert np.array_equal(triangles.forms(rows), before)
-    triangles[np.ravel_multi_index(at, (3, 4))] = matrices[at]
-    assert np.array_equal(triangles.forms(rows), triangles_of(matrices).forms(rows))
-    assert (triangles.forms(rows) != before).sum() == 3
-
-
-def test_the_first_triangles_alone_are_read_where_a_number_is_given():
-    rng = np.random.default_rng(0)
-    triangles, x = triangles_of(symmetric(rng, 5, 3, 3)), rng.standard_normal(3)
-    assert np.array_equal(triangles.forms(x, 2), triangles.forms(x)[:2])
+        M, x = matrices[(*world, a % m)], rows[(*world, a)]
+        assert forms[(*world, a)] == pytest.approx(x @ M @ x, abs=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 2, 9, 33])
