@@ -110,10 +110,10 @@ class RidgeMemory(LinearMemory):
 
     Notes
     -----
-    A and A⁻¹ are kept as triangles (``packed``), so they are symmetric whatever is rounded. Rounding
-    errors must not pile up: A is a plain sum (``late_sums``), and A⁻¹ is computed from it afresh
-    after every ``refresh_every`` updates of a model and whenever one update changes the volume
-    det A by a factor outside ``TRUSTED``, where the formula subtracts nearly equal numbers.
+    A and A⁻¹ are kept as triangles (``packed``), symmetric whatever is rounded. Rounding errors
+    must not pile up: A is a plain sum (``late_sums``), and A⁻¹ is computed from it afresh after
+    every ``refresh_every`` updates of a model and whenever one update changes the volume det A by
+    a factor outside ``TRUSTED``, where the formula subtracts numbers that are nearly equal.
     """
 
     refresh_every = 1024  # updates of one model between two fresh inverses
