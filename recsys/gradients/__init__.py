@@ -2,7 +2,7 @@
 
 from recsys.gradients.backprop import Factors, backpropagate, gradient_factors
 from recsys.gradients.jacobian import METHODS, per_arm_gradients
-from recsys.gradients.mlp import Mlp, Scale, StackedLinear, take_apart
+from recsys.gradients.mlp import Mlp, Scale, StackedLinear, affine, take_apart
 from recsys.gradients.rows import all_finite, chunks, n_rows_within
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Mlp",
     "Scale",
     "StackedLinear",
+    "affine",
     "all_finite",
     "backpropagate",
     "chunks",

@@ -35,6 +35,8 @@ class GrowingRows:
 
         The worlds stand one after the other in memory, so it is one selection of plain rows.
         """
+        if self._buffer.ndim == 2:
+            return self._buffer.index_select(0, which)
         *worlds, capacity, width = self._buffer.shape
         starts = capacity * torch.arange(math.prod(worlds), device=which.device)
         places = (starts[:, None] + which).flatten()

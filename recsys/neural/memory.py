@@ -11,11 +11,13 @@ Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a lea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients import Factors, all_finite, chunks, n_rows_within, take_apart
+from recsys.gradients import Factors, affine, all_finite, chunks, n_rows_within, take_apart
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 
@@ -190,56 +192,59 @@ class FullMemory(GradientMemory):
 class DiagonalMemory(GradientMemory):
     """Keeps the diagonal of Z alone: an approximation in O(p) that needs no gradient at all.
 
-    The bonus of all arms is one matrix product a layer, (Δ²) D ∘ (A²) summed along each row, where
-    D holds the inverse diagonal in the shape of the layer's weights (``prop-diagonal-bonus``).
+    The bonus of all arms is a forward pass of squares: a layer whose weights are the inverse
+    diagonal takes A², and what comes out meets Δ² (``prop-diagonal-bonus``).
+
+    Attributes
+    ----------
+    diagonal : Tensor (..., p)
+        The diagonal of Z, in the order of ``model.parameters()``.
     """
 
     def _start(self) -> None:
-        like = torch.empty(0, dtype=self.dtype, device=self.device)
-        self._z = [  # (..., h_l, h_{l-1} + 1): the last column is the bias
-            like.new_full((*self.worlds, h, w + biased), self.ridge) for w, h, biased in self.shapes
-        ]
-        self._inverse = [self.scale / z for z in self._z]
+        shape = (*self.worlds, self.n_parameters)
+        self.diagonal = torch.full(shape, self.ridge, dtype=self.dtype, device=self.device)
+        self._inverse = self.diagonal.reciprocal()
 
-    @property
-    def diagonal(self) -> torch.Tensor:
-        """The diagonal of Z (..., p), in the order of ``model.parameters()``."""
-        parts = []
-        for z, (w, _, _) in zip(self._z, self.shapes, strict=True):
-            parts += [z[..., :w].flatten(-2), z[..., w:].flatten(-2)]
-        return torch.cat(parts, dim=-1)
+    def layers_of(self, values: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Yield the parts of (..., p) in the shape of each layer's weights and its biases."""
+        start = 0
+        for w, h, biased in self.shapes:
+            stop = start + h * w
+            weight = values[..., start:stop].view(*self.worlds, h, w)
+            start = stop + h * biased
+            yield weight, values[..., stop:start] if biased else None
 
     def state(self) -> list[torch.Tensor]:
-        """Return the diagonal of Z, layer by layer."""
-        return self._z
+        """Return the diagonal of Z alone."""
+        return [self.diagonal]
 
     def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
-        for n, (z, value) in enumerate(zip(self._z, state, strict=True)):
-            z.copy_(value)
-            self._inverse[n] = self.scale / z
+        self.diagonal.copy_(*state)
+        torch.reciprocal(self.diagonal, out=self._inverse)
 
     def _numbers_per_arm(self) -> int:
-        return sum(2 * w + h for w, h, _ in self.shapes)
+        return sum(w + 2 * h for w, h, _ in self.shapes)
 
     def _bonus(self, factors: Factors) -> torch.Tensor:
         total = None
-        for (a, delta, biased), inverse in zip(factors.layers(), self._inverse, strict=True):
-            term = torch.linalg.vecdot(delta.square() @ inverse, _squares(a, biased))
+        for (a, delta, _), (D, d) in zip(
+            factors.layers(), self.layers_of(self._inverse), strict=True
+        ):
+            term = torch.linalg.vecdot(affine(a.square(), D, d), delta.square())
             total = term if total is None else total.add_(term)
-        return total
+        return total.mul_(self.scale)
 
     def _add(self, factors: Factors) -> None:
-        more = [
-            (self.scale * delta.square()).mT @ _squares(a, biased)
-            for a, delta, biased in factors.layers()
-        ]
-        if not all_finite(sum(increment.sum() for increment in more)):
+        more = torch.empty_like(self.diagonal)
+        for (a, delta, _), (weight, bias) in zip(
+            factors.layers(), self.layers_of(more), strict=True
+        ):
+            squares = delta.square()
+            torch.matmul(squares.mT, a.square(), out=weight)
+            if bias is not None:
+                torch.sum(squares, dim=-2, out=bias)
+        if not all_finite(more):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        for n, increment in enumerate(more):
-            self._z[n] += increment
-            torch.reciprocal(self._z[n], out=self._inverse[n]).mul_(self.scale)
-
-
-def _squares(a: torch.Tensor, biased: bool) -> torch.Tensor:
-    """Return the squared activations (..., K, h_{l-1} + 1), with a 1 for a bias behind them."""
-    return torch.constant_pad_nd(a.square(), (0, 1), 1.0) if biased else a.square()
+        self.diagonal.add_(more, alpha=self.scale)
+        torch.reciprocal(self.diagonal, out=self._inverse)

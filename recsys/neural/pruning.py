@@ -85,16 +85,17 @@ def rivals(memory: GradientMemory) -> Rivals:
 
 @rivals.register
 def _(memory: DiagonalMemory) -> Rivals:
-    majorants = [_majorant(inverse) for inverse in memory._inverse]
+    majorants = [(*_majorant(D), d) for D, d in memory.layers_of(memory._inverse)]
 
     def by_majorants(factors: Factors, needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         factors = memory._checked(factors)
         ceiling = torch.zeros_like(factors.scores)
-        for (a, delta, biased), (u, v) in zip(factors.layers(), majorants, strict=True):
-            inputs = a.square() @ v[: a.shape[-1]]
-            if biased:
-                inputs += v[-1]
-            ceiling += inputs.mul_(delta.square() @ u)
+        for (a, delta, _), (u, v, d) in zip(factors.layers(), majorants, strict=True):
+            squares = delta.square()
+            ceiling += (a.square() @ v).mul_(squares @ u)
+            if d is not None:
+                ceiling += squares @ d
+        ceiling *= memory.scale
         which = reaching(ceiling, needed, ceiling)
         return which, memory._bonus(factors.take(which))
 

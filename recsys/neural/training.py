@@ -179,7 +179,7 @@ class Replay:
                     gradients = self._scaled(gradients)
                 for value, gradient in zip(values, gradients, strict=True):
                     value.add_(gradient, alpha=-rate)
-            if not all(all_finite(value) for value in values):
+            if not all_finite(torch.cat([value.flatten() for value in values])):
                 for value, old in zip(values, before, strict=True):
                     value.copy_(old)
                 raise ValueError(

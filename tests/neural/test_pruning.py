@@ -140,7 +140,7 @@ def test_a_majorant_is_nowhere_less():
     model = random_mlp(rng, 4)
     memory = DiagonalMemory(model, 0.1)
     memory.add(gradient_factors(model, rng.standard_normal((50, model[0].in_features))))
-    for D in memory._inverse:
+    for D, _ in memory.layers_of(memory._inverse):
         u, v = pruning._majorant(D)
         assert (u[:, None] * v >= D * (1 - 1e-12)).all()
 
