@@ -8,8 +8,9 @@ import torch
 
 from race import Runner
 from recsys.gradients.backprop import Factors, gradient_factors
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import KernelMemory
-from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.memory import FullMemory
 from recsys.neural.network import score_network
 
 ARMS, RIDGE, SCALE = 50, 1.0, 1 / 100

@@ -48,6 +48,8 @@ The ground
 ``linear.memory``           what they remember: ridge regression, one rank-one update at a time
 ``linear.forgetful_memory`` ... and what they forget: windows and discounts
 ``linear.widths``           ... and how the widths of many arms are read quickly
+``linear.packed``           ... symmetric matrices as triangles, half the numbers
+``linear.late_sums``        ... and sums that are read seldom, added to in bulk
 ``linear.products``         rows times many vectors or matrices in one call
 =========================== ========================================================================
 
@@ -56,6 +58,7 @@ The ground
 =========================== ========================================================================
 ``gradients.mlp``           networks that score rows one by one, taken apart
 ``gradients.backprop``      the two factors of every per-arm gradient, in one backward pass
+``gradients.few``           ... and for a few rows of a small network, without torch
 ``gradients.jacobian``      per-arm gradients four ways
 ``gradients.rows``          rows on their way through a network: checked, and in chunks
 =========================== ========================================================================
@@ -68,7 +71,8 @@ The ground
 ``neural.network``          the network, as published or with the usual deviations
 ``neural.training``         how it is trained: gradient descent on all rounds so far
 ``neural.bonus``            the exploration bonus in four forms, by name
-``neural.memory``           ... from p parameters: the inverse of Z, or its diagonal
+``neural.memory``           ... from p parameters: the inverse of Z
+``neural.diagonal_memory``  ... from p parameters: the diagonal of Z alone
 ``neural.dual_memory``      ... from t rounds: exact, without a gradient
 ``neural.growing``          arrays that grow by a row a round
 ``neural.pruning``          the arm with the largest bound, without the bounds of the others

@@ -42,12 +42,21 @@ class LateSums:
         self.n += 1
 
     def settle(self) -> None:
-        """Add what was put aside, the rows of a model in their order."""
+        """Add what was put aside, one row of each model after the other.
+
+        A model's rows are added in their order, so the sums are the same to the last bit as if
+        every row had been added when it came.
+        """
         if self.n == 0:
             return
         models = self.models[: self.n].ravel()
         rows = self.rows[: self.n].reshape(len(models), -1)
         order = np.argsort(models, kind="stable")
-        found, starts = np.unique(models[order], return_index=True)
-        self.sums[found] += np.add.reduceat(self.packing.outer(rows[order]), starts, axis=0)
+        _, starts, counts = np.unique(models[order], return_index=True, return_counts=True)
+        turn = np.arange(len(models)) - np.repeat(starts, counts)  # first, second, ... of its model
+        by_turn = order[np.argsort(turn, kind="stable")]
+        models, added = models[by_turn], self.packing.outer(rows[by_turn])
+        ends = np.cumsum(np.bincount(turn))
+        for start, end in zip((0, *ends[:-1]), ends, strict=True):
+            self.sums[models[start:end]] += added[start:end]
         self.n = 0

@@ -1,10 +1,10 @@
 """Symmetric matrices as their upper triangles: d(d+1)/2 numbers in the place of d².
 
-A⁻¹ is symmetric, so half of it says all, and half the memory is read and written. In one row the
-entries stand in the order in which BLAS packs an upper triangle, so a product Mx and a correction
-M + c v vᵀ are one call each, and M cannot lose its symmetry. xᵀMx is the sum of M_ij x_i x_j over
-all i and j, where the terms (i, j) and (j, i) are equal: one product with the numbers x_i x_j,
-those off the diagonal doubled, serves all matrices whose models share the row x.
+A⁻¹ is symmetric, so half of it says all, and half the memory is read and written. Its entries stand
+row by row, which is how BLAS packs a lower triangle column by column, so a product Mx and a
+correction M + c v vᵀ are one call each, and M cannot lose its symmetry. xᵀMx is the sum of
+M_ij x_i x_j over all i and j, where the terms (i, j) and (j, i) are equal: one product with the
+numbers x_i x_j, those off the diagonal doubled, serves all matrices whose models share the row x.
 
 Shapes: M matrices (d, d) are rows (M, d(d+1)/2); worlds add a leading axis.
 """
@@ -21,7 +21,7 @@ class Packing:
     """The places of a triangle's entries, for matrices of d rows and columns."""
 
     def __init__(self, d: int) -> None:
-        self.i, self.j = i, j = np.tril_indices(d)  # i >= j, and symmetry does the rest
+        self.i, self.j = i, j = np.triu_indices(d)
         self.size = len(i)
         self.twice = np.where(i == j, 1.0, 2.0)
         self._entries = d * i + j  # of a matrix written as one row
@@ -51,9 +51,9 @@ class Packing:
 
 def times(packed: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return Mx (d,) for one triangle."""
-    return dspmv(len(x), 1.0, packed, x)
+    return dspmv(len(x), 1.0, packed, x, lower=1)
 
 
 def add_outer(packed: np.ndarray, c: float, v: np.ndarray) -> None:
     """Add c v vᵀ to one triangle in place."""
-    dspr(len(v), c, v, packed, overwrite_ap=1)
+    dspr(len(v), c, v, packed, lower=1, overwrite_ap=1)

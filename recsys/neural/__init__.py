@@ -1,9 +1,10 @@
 """Chapter 3: NeuralUCB and its relatives."""
 
 from recsys.neural.bonus import FORMS, exploration_bonus
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import DualMemory, KernelMemory
 from recsys.neural.growing import GrowingCholesky
-from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.memory import FullMemory
 from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.pruning import contenders

@@ -8,8 +8,9 @@ from torch import nn
 
 from recsys import checks
 from recsys.gradients import gradient_factors
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import DualMemory, KernelMemory
-from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.neural.memory import FullMemory, GradientMemory
 
 FORMS: dict[str, type[GradientMemory]] = {
     "full": FullMemory,

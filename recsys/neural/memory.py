@@ -3,21 +3,19 @@
 A memory answers one question: how large is c g·Z⁻¹·g for each of K arms? With features in the place
 of gradients and c = 1 that is LinUCB's squared width, but Z has p rows and columns, one for each
 parameter of the network. So it is kept in several forms, and asked in the two factors of a gradient
-(``gradients.Factors``): only a form that needs gradients makes them. The primal forms are here, the
-whole inverse and the diagonal alone; ``dual_memory`` works with the rounds played instead.
+(``gradients.Factors``): only a form that needs gradients makes them. The contract is here, and the
+whole inverse; ``diagonal_memory`` keeps the diagonal alone, and ``dual_memory`` the rounds played.
 
 Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a leading axis of S.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients import Factors, affine, all_finite, chunks, n_rows_within, take_apart
+from recsys.gradients import Factors, all_finite, chunks, n_rows_within, take_apart
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 
@@ -187,64 +185,3 @@ class FullMemory(GradientMemory):
                 self.Z_inv.baddbmm_(direction.mT, direction, alpha=-1.0)
             else:
                 self.Z_inv.addr_(direction[0], direction[0], alpha=-1.0)
-
-
-class DiagonalMemory(GradientMemory):
-    """Keeps the diagonal of Z alone: an approximation in O(p) that needs no gradient at all.
-
-    The bonus of all arms is a forward pass of squares: a layer whose weights are the inverse
-    diagonal takes A², and what comes out meets Δ² (``prop-diagonal-bonus``).
-
-    Attributes
-    ----------
-    diagonal : Tensor (..., p)
-        The diagonal of Z, in the order of ``model.parameters()``.
-    """
-
-    def _start(self) -> None:
-        shape = (*self.worlds, self.n_parameters)
-        self.diagonal = torch.full(shape, self.ridge, dtype=self.dtype, device=self.device)
-        self._inverse = self.diagonal.reciprocal()
-
-    def layers_of(self, values: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-        """Yield the parts of (..., p) in the shape of each layer's weights and its biases."""
-        start = 0
-        for w, h, biased in self.shapes:
-            stop = start + h * w
-            weight = values[..., start:stop].view(*self.worlds, h, w)
-            start = stop + h * biased
-            yield weight, values[..., stop:start] if biased else None
-
-    def state(self) -> list[torch.Tensor]:
-        """Return the diagonal of Z alone."""
-        return [self.diagonal]
-
-    def _restore(self, state: list[torch.Tensor], rounds: int) -> None:
-        self.diagonal.copy_(*state)
-        torch.reciprocal(self.diagonal, out=self._inverse)
-
-    def _numbers_per_arm(self) -> int:
-        return sum(w + 2 * h for w, h, _ in self.shapes)
-
-    def _bonus(self, factors: Factors) -> torch.Tensor:
-        total = None
-        for (a, delta, _), (D, d) in zip(
-            factors.layers(), self.layers_of(self._inverse), strict=True
-        ):
-            term = torch.linalg.vecdot(affine(a.square(), D, d), delta.square())
-            total = term if total is None else total.add_(term)
-        return total.mul_(self.scale)
-
-    def _add(self, factors: Factors) -> None:
-        more = torch.empty_like(self.diagonal)
-        for (a, delta, _), (weight, bias) in zip(
-            factors.layers(), self.layers_of(more), strict=True
-        ):
-            squares = delta.square()
-            torch.matmul(squares.mT, a.square(), out=weight)
-            if bias is not None:
-                torch.sum(squares, dim=-2, out=bias)
-        if not all_finite(more):
-            raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        self.diagonal.add_(more, alpha=self.scale)
-        torch.reciprocal(self.diagonal, out=self._inverse)

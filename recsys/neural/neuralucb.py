@@ -22,8 +22,16 @@ import torch
 from numpy.typing import ArrayLike
 
 from recsys import checks
-from recsys.gradients import Factors, backpropagate, chunks, take_apart
+from recsys.gradients import (
+    Factors,
+    FewFactors,
+    backpropagate,
+    chunks,
+    few_factors,
+    take_apart,
+)
 from recsys.neural.bonus import FORMS
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.memory import GradientMemory
 from recsys.neural.network import hidden_widths, score_network
 from recsys.neural.persistence import PersistentPolicy
@@ -34,6 +42,7 @@ from recsys.policies import argmax_random_ties
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 LONGEST = {"float64": 1e50, "float32": 1e9}  # beyond it a product of sums could overflow
 ARMS = 1_024  # rows that go through the network together
+FEW = 2**21  # rows times parameters up to which calls of torch take longer than the arithmetic
 
 
 class NeuralUCB(PersistentPolicy):
@@ -138,6 +147,7 @@ class NeuralUCB(PersistentPolicy):
         self.model = score_network(**network, dtype=DTYPES[dtype]).to(device)
         self.model.requires_grad_(False)  # gradients are taken by hand
         self._mlp = take_apart(self.model)
+        self.n_parameters = sum(value.numel() for value in self.model.parameters())
         self.settings = network | {
             "alpha": self.alpha,
             "ridge": self.ridge,
@@ -182,28 +192,41 @@ class NeuralUCB(PersistentPolicy):
 
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
-        found = self._factors(rows)
-        mean = found.scores.cpu().numpy()
-        squared = 0.0 * mean if self.memory is None else self.memory.bonus(found).cpu().numpy()
+        found = self._found(rows)
+        mean = _array(found.scores)
+        squared = 0.0 * mean if self.memory is None else _array(self.memory.bonus(found))
         return mean, squared
+
+    def _found(self, rows: np.ndarray) -> Factors | FewFactors:
+        """Return the factors of rows, without torch where the memory takes them so."""
+        like, memory = self._mlp.weights[0], self.memory
+        if (
+            self.n_worlds is None
+            and like.device.type == "cpu"
+            and (memory is None or (type(memory) is DiagonalMemory and memory.dtype == like.dtype))
+            and len(rows) * self.n_parameters <= FEW
+        ):
+            return few_factors(self._mlp, rows)
+        return self._factors(rows)
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         row, plan = context[..., None, :], self.schedule
-        found = self._factors(row)
+        found = self._found(row)
         before = plan.gradient_at == "before"
         if before:
             self._remember(found)
         self.rounds += 1
         due = plan.due(self.rounds)
         if due or plan.replay == "all":
-            reward = torch.as_tensor(rewards[..., None], dtype=found.scores.dtype)
-            self.replay.add(found.activations[0], reward.to(found.scores.device))
+            seen = torch.as_tensor(found.activations[0])  # as the first layer sees the row
+            reward = torch.as_tensor(rewards[..., None], dtype=seen.dtype, device=seen.device)
+            self.replay.add(seen, reward)
         try:
             if due:
                 self.replay.train(self.model)
         finally:
             if not before:
-                self._remember(self._factors(row))
+                self._remember(self._found(row))
 
     def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
         """Learn at once from rounds that somebody else chose, such as a shop's log.
@@ -230,7 +253,7 @@ class NeuralUCB(PersistentPolicy):
             for rows in parts:
                 self._remember(self._factors(rows))
 
-    def _remember(self, found: Factors) -> None:
+    def _remember(self, found: Factors | FewFactors) -> None:
         """Add the gradient of the row played to Z."""
         if self.memory is not None:
             self.memory.add(found)
@@ -250,3 +273,8 @@ class NeuralUCB(PersistentPolicy):
         scores = np.full(len(contexts), -np.inf)
         scores[offered[left]] = self.scores(rows[left])
         return int(argmax_random_ties(scores, self.rng))
+
+
+def _array(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    """Return numbers as an array, wherever they are."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

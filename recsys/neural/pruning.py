@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from recsys.gradients import Factors, chunks
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import KernelMemory
-from recsys.neural.memory import DiagonalMemory, GradientMemory
+from recsys.neural.memory import GradientMemory
 
 STRIP = 128  # rounds after which arms that cannot win any more are left out
 Rivals = Callable[[Factors, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

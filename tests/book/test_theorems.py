@@ -30,9 +30,10 @@ from recsys.lab.metrics import (
     naive_rates,
 )
 from recsys.linear.linucb import SharedLinUCB
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import DualMemory, KernelMemory
 from recsys.neural.growing import GrowingCholesky
-from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.memory import FullMemory
 from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.training import Schedule

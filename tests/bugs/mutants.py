@@ -439,6 +439,20 @@ MUTANTS: list[Mutant] = [
         killed_by="tests/linear/test_packed.py::test_forms_are_those_of_loops",
     ),
     Mutant(
+        name="rows-put-aside-are-lost",
+        file="linear/late_sums.py",
+        before="        if self.n == len(self.rows):\n            self.settle()\n",
+        after="        self.n %= len(self.rows)\n",
+        killed_by="tests/linear/test_packed.py::test_late_sums_are_sums",
+    ),
+    Mutant(
+        name="few-rows-through-a-closed-unit",
+        file="gradients/few.py",
+        before="delta *= a > 0",
+        after="delta *= a >= 0",
+        killed_by="tests/gradients/test_few.py::test_few_factors_are_the_factors",
+    ),
+    Mutant(
         name="widths-of-the-round-before",
         file="linear/widths.py",
         before="            self._matrices[at] = self.packing.unpack(self.inverses[at])\n",

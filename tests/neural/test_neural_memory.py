@@ -8,8 +8,9 @@ from torch import nn
 from recsys.gradients.backprop import Factors, gradient_factors
 from recsys.gradients.mlp import StackedLinear
 from recsys.neural import memory as gradient_memory
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import DualMemory, KernelMemory
-from recsys.neural.memory import DiagonalMemory, FullMemory, GradientMemory
+from recsys.neural.memory import FullMemory, GradientMemory
 from strategies import NOT_NUMBERS, few, plain_gradients, random_mlp, refuses, snapshot
 
 EXACT: dict[str, type[GradientMemory]] = {

@@ -13,8 +13,9 @@ from recsys.lab.experiment import run
 from recsys.linear.linucb import SharedLinUCB
 from recsys.neural import neuralucb
 from recsys.neural.bonus import FORMS, exploration_bonus
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.dual_memory import KernelMemory
-from recsys.neural.memory import DiagonalMemory, FullMemory
+from recsys.neural.memory import FullMemory
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
 from recsys.neural.training import Schedule

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recsys.gradients.backprop import Factors, gradient_factors
 from recsys.neural import neuralucb, pruning
 from recsys.neural.bonus import FORMS
+from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.growing import GrowingCholesky
-from recsys.neural.memory import DiagonalMemory
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.pruning import contenders
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
