@@ -83,6 +83,41 @@ class TextbookAtOnce(Textbook):
         return mean + self.alpha * np.sqrt(squared)
 
 
+class EightLines(Peer):
+    """What a user would write instead: Sherman–Morrison in plain NumPy, without a check.
+
+    A row that all arms share; ``EightLinesOfRows`` takes a row for each arm.
+    """
+
+    def __init__(self, n_arms: int, d: int, alpha: float, ridge: float) -> None:
+        self.A_inv = np.stack([np.eye(d) / ridge for _ in range(n_arms)])
+        self.b, self.theta, self.alpha = np.zeros((n_arms, d)), np.zeros((n_arms, d)), alpha
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Return the upper confidence bounds (K,)."""
+        return self.theta @ x + self.alpha * np.sqrt((self.A_inv @ x) @ x)
+
+    def select(self, x: np.ndarray) -> int:
+        """Return the first of the best arms."""
+        return int(np.argmax(self.scores(x)))
+
+    def update(self, arm: int, x: np.ndarray, reward: float) -> None:
+        """Correct the inverse of the arm that was shown."""
+        u = self.A_inv[arm] @ x
+        self.A_inv[arm] -= np.outer(u, u) / (1.0 + x @ u)
+        self.b[arm] += reward * x
+        self.theta[arm] = self.A_inv[arm] @ self.b[arm]
+
+
+class EightLinesOfRows(EightLines):
+    """The same for a row for each arm."""
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Return the upper confidence bounds (K,) for rows (K, d)."""
+        squared = np.einsum("ki,kij,kj->k", x, self.A_inv, x, optimize=True)
+        return np.einsum("kd,kd->k", self.theta, x) + self.alpha * np.sqrt(squared)
+
+
 class Mabwiser(Peer):
     """Disjoint LinUCB of mabwiser.
 

@@ -98,6 +98,50 @@ LIBRARIES = {
 # ---------------------------------------------------------------------- bandits
 
 
+class Plain:
+    """NeuralUCB with the diagonal in plain NumPy, written by hand: no checks, no training.
+
+    It starts from the network and the diagonal of one of our agents with two hidden layers.
+    """
+
+    def __init__(self, agent: object) -> None:
+        (self.w1, self.w2, self.w3), (self.b1, self.b2, self.b3) = (
+            [value.detach().numpy().copy() for value in values]
+            for values in (agent._mlp.weights, agent._mlp.biases)
+        )
+        parts = agent.memory.layers_of(agent.memory.diagonal)
+        self.alpha, self.z = agent.alpha, [part.numpy().copy() for pair in parts for part in pair]
+
+    def _pass(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        h1 = np.maximum(x @ self.w1.T + self.b1, 0.0)
+        h2 = np.maximum(h1 @ self.w2.T + self.b2, 0.0)
+        d2 = (h2 > 0) * self.w3
+        return h1, h2, h2 @ self.w3[0] + self.b3, (d2 @ self.w2) * (h1 > 0), d2
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Return the bounds (K,) of rows (K, d)."""
+        x = x.astype(self.w1.dtype)
+        h1, h2, mean, d1, d2 = self._pass(x)
+        z1, c1, z2, c2, z3, c3 = self.z
+        squared = (((x * x) @ (1 / z1).T + 1 / c1) * (d1 * d1)).sum(axis=1)
+        squared += (((h1 * h1) @ (1 / z2).T + 1 / c2) * (d2 * d2)).sum(axis=1)
+        squared += (h2 * h2) @ (1 / z3[0]) + 1 / c3
+        return mean + self.alpha * np.sqrt(squared)
+
+    def select(self, x: np.ndarray) -> int:
+        """Return the first of the best arms."""
+        return int(self.scores(x).argmax())
+
+    def update(self, arm: int, row: np.ndarray, reward: float) -> None:
+        """Add the squares of the gradient to the diagonal."""
+        x = row.astype(self.w1.dtype)
+        h1, h2, _, d1, d2 = self._pass(x[None])
+        one = np.ones(1, x.dtype)
+        for place, (a, delta) in enumerate(((x, d1[0]), (h1[0], d2[0]), (h2[0], one))):
+            self.z[2 * place] += np.outer(delta * delta, a * a)
+            self.z[2 * place + 1] += delta * delta
+
+
 class Calvera:
     """calvera's NeuralUCB: diagonal, √(λν g·Z⁻¹·g) with Z = λI + Σ g gᵀ, one backward pass an arm.
 

@@ -17,6 +17,8 @@ from statistics import median
 from pytest_benchmark.fixture import BenchmarkFixture
 from threadpoolctl import threadpool_limits
 
+KINDS = ("peer", "other", "own", "limit")
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -31,17 +33,24 @@ class Runner:
         do fewer than a fast one, of the same kind.
     prepare : callable
         Makes a fresh state before each call; not timed.
-    goal : float, optional
-        For an opponent: how many times as long as ours a unit of theirs should take, at least.
+    kind : {"peer", "other", "own", "limit"}
+        What an opponent is: another way to the same result; somebody with another formula, for
+        speed only; another way of ours; or a part of the work that nobody can leave out, such as
+        reading the state once or the products alone. The share of the machine's limit that we
+        reach is the time of the last over ours.
     note : str
-        What differs from our work, if anything does.
+        What differs from our work, or what the limit counts.
     """
 
     run: Callable[[object], object]
     units: int = 1
     prepare: Callable[[], object] = lambda: None
-    goal: float | None = None
+    kind: str = "peer"
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: got {self.kind!r}, expected one of {', '.join(KINDS)}")
 
     def seconds(self) -> float:
         """Return how long a unit of work takes, measured once."""
@@ -56,30 +65,12 @@ class Runner:
             gc.enable()
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A measured number that is no ratio of times, such as a peak of memory, and its goal."""
-
-    name: str
-    value: float
-    at_most: float | None = None
-    at_least: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the goal is reached; ``None`` without one."""
-        if self.at_most is None and self.at_least is None:
-            return None
-        over = self.at_most is not None and self.value > self.at_most
-        return not over and not (self.at_least is not None and self.value < self.at_least)
-
-
 @dataclass
 class Race:
     """Runs races and writes what they found into pytest-benchmark's record (fixture ``race``)."""
 
     benchmark: BenchmarkFixture
-    facts: list[Fact] = field(default_factory=list)
+    facts: dict[str, float] = field(default_factory=dict)  # measured, but no ratios of times
 
     def __call__(
         self,
@@ -142,18 +133,18 @@ class Race:
                     "ratio": median(ratios[name]),
                     "ratio_low": ratios[name][0],
                     "ratio_high": ratios[name][-1],
-                    "goal": against[name].goal,
+                    "kind": against[name].kind,
                     "note": against[name].note,
                 }
                 for name in names
             ],
-            "facts": [{**vars(fact), "met": fact.met} for fact in self.facts],
+            "facts": self.facts,
         }
         return {name: median(values) for name, values in ratios.items()}
 
-    def fact(self, name: str, value: float, **goal: float) -> None:
-        """Add a measured number to the record of the race that follows."""
-        self.facts.append(Fact(name, float(value), **goal))
+    def fact(self, name: str, value: float) -> None:
+        """Add a measured number, such as a peak of memory, to the record of the race to follow."""
+        self.facts[name] = float(value)
 
 
 def spread(seconds: list[float]) -> dict[str, float]:

@@ -3,9 +3,10 @@
 ``python benchmarks/table.py results/*.json [--write results.json]``
 
 Each run is a process of its own and gives one ratio for each opponent: the median of its paired
-repeats. The table shows the median of the runs' ratios with the least and the greatest of them. A
-goal is met if that median reaches it. Seconds are the median of the runs' medians, with the
-shortest and the longest single repeat.
+repeats. The table shows the median of the runs' ratios with the least and the greatest of them.
+Seconds are the median of the runs' medians, with the shortest and the longest single repeat. Two
+numbers stand above each race: the ratio of the fastest other way to the same result, and the share
+of the machine's limit that is reached.
 """
 
 from __future__ import annotations
@@ -59,19 +60,35 @@ def one_race(name: str, records: list[dict]) -> dict:
     return {
         "test": name.rsplit("/", 1)[-1],
         **{key: first[key] for key in ("work", "unit", "threads", "repeats")},
-        "rows": summary(records),
+        **headline(rows := summary(records)),
+        "rows": rows,
         "facts": facts(records),
         "records": [kept(record) for record in records],
+    }
+
+
+def headline(rows: list[dict]) -> dict:
+    """Return the two numbers: how far ahead of the fastest other way, and the share of the limit.
+
+    Of several limits the one that takes longest counts. ``None`` where a race has no such row.
+    """
+    peers, limits = ([row for row in rows[1:] if row["kind"] == kind] for kind in ("peer", "limit"))
+    fastest = min(peers, key=lambda row: row["ratio"], default=None)
+    limit = max(limits, key=lambda row: row["ratio"], default=None)
+    return {
+        "fastest": None if fastest is None else fastest["who"],
+        "ahead": None if fastest is None else fastest["ratio"],
+        "limit": None if limit is None else limit["who"],
+        "share": None if limit is None else limit["ratio"],
     }
 
 
 def kept(record: dict) -> dict:
     """Return the numbers of one run; what is the same in all runs stands in the summary."""
     peers = [
-        {k: v for k, v in peer.items() if k not in ("goal", "note")} for peer in record["peers"]
+        {k: v for k, v in peer.items() if k not in ("kind", "note")} for peer in record["peers"]
     ]
-    values = {fact["name"]: fact["value"] for fact in record["facts"]}
-    return {"ours": record["ours"], "peers": peers, "facts": values}
+    return {"ours": record["ours"], "peers": peers, "facts": record["facts"]}
 
 
 def summary(records: list[dict]) -> list[dict]:
@@ -80,16 +97,14 @@ def summary(records: list[dict]) -> list[dict]:
     for place, peer in enumerate(records[0]["peers"]):
         found = [record["peers"][place] for record in records]
         ratios = [one["ratio"] for one in found]
-        middle, goal = median(ratios), peer["goal"]
         rows.append(
             {
                 "who": peer["name"],
                 **seconds(found),
-                "ratio": middle,
+                "ratio": median(ratios),
                 "ratio_low": min(ratios),
                 "ratio_high": max(ratios),
-                "goal": goal,
-                "met": None if goal is None else middle >= goal,
+                "kind": peer["kind"],
                 "note": peer["note"],
             }
         )
@@ -106,23 +121,12 @@ def seconds(found: list[dict]) -> dict[str, float]:
 
 
 def facts(records: list[dict]) -> list[dict]:
-    """Return the median of each measured number that is no ratio, with its goal."""
+    """Return the median of each measured number that is no ratio, with the least and greatest."""
     rows = []
-    for place, fact in enumerate(records[0]["facts"]):
-        values = [record["facts"][place]["value"] for record in records]
-        value, most, least = median(values), fact["at_most"], fact["at_least"]
-        has_goal = most is not None or least is not None
-        within = (most is None or value <= most) and (least is None or value >= least)
+    for name in records[0]["facts"]:
+        values = [record["facts"][name] for record in records]
         rows.append(
-            {
-                "name": fact["name"],
-                "value": value,
-                "low": min(values),
-                "high": max(values),
-                "at_most": most,
-                "at_least": least,
-                "met": within if has_goal else None,
-            }
+            {"name": name, "value": median(values), "low": min(values), "high": max(values)}
         )
     return rows
 
@@ -153,27 +157,21 @@ def text(record: dict) -> str:
     for race in record["races"]:
         threads = "1 thread" if race["threads"] == 1 else f"{race['threads']} threads"
         lines += ["", f"{race['work']} ({race['unit']}; {threads})"]
+        if race["fastest"] is not None:
+            lines.append(f"  {race['ahead']:.3g} times as fast as {race['fastest']}")
+        if race["limit"] is not None:
+            lines.append(f"  {100 * race['share']:.3g} per cent of the limit, {race['limit']}")
         for row in race["rows"]:
-            line = f"  {row['who']:<44}{time_of(row['seconds']):>9}"
+            line = f"    {row['who']:<44}{time_of(row['seconds']):>9}"
             line += f" {time_of(row['low']) + '-' + time_of(row['high']):>19}"
             if "ratio" in row:
                 line += f" {row['ratio']:>8.3g}x {row['ratio_low']:>7.3g}-{row['ratio_high']:<7.3g}"
-                line += verdict(row["met"], f">= {row['goal']:g}" if row["met"] is not None else "")
-                line += f"  [{row['note']}]" if row["note"] else ""
+                line += f" {row['kind']}" + (f"  [{row['note']}]" if row["note"] else "")
             lines.append(line.rstrip())
         for fact in race["facts"]:
-            bounds = ((">=", fact["at_least"]), ("<=", fact["at_most"]))
-            goal = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
-            line = f"  {fact['name']:<44}{fact['value']:>9.4g} {fact['low']:.4g}-{fact['high']:.4g}"
-            lines.append(line + "  " + verdict(fact["met"], goal))
-    rows = [row for race in record["races"] for row in race["rows"] + race["facts"]]
-    goals = [row["met"] for row in rows if row.get("met") is not None]
-    return "\n".join([*lines, "", f"{sum(goals)} of {len(goals)} goals met"])
-
-
-def verdict(met: bool | None, goal: str) -> str:
-    """Return a goal and whether it is met, or nothing without a goal."""
-    return "" if met is None else f"goal {goal}: {'met' if met else 'NOT MET'}"
+            value, low, high = (f"{fact[key]:.4g}" for key in ("value", "low", "high"))
+            lines.append(f"    {fact['name']:<44}{value:>9} {low}-{high}")
+    return "\n".join(lines)
 
 
 def time_of(value: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 from torch.utils.data import TensorDataset
 
@@ -70,12 +71,17 @@ def test_log_of_200_000_impressions(race, loop):
         Runner(ours, IMPRESSIONS, lambda: Shop(seed=0)),  # a new shop: numbers are drawn anew
         {
             "loop over rows, Generator.choice": Runner(
-                lambda state: loop.by_choice(), loop.n, goal=100.0, note="visitors of its own"
+                lambda state: loop.by_choice(), loop.n, kind="other", note="visitors of its own"
             ),
             "loop over rows, searches in sums": Runner(
-                lambda state: loop.by_numpy(), loop.n, goal=100.0, note=drawn
+                lambda state: loop.by_numpy(), loop.n, note=drawn
             ),
             "loop over rows, no NumPy": Runner(lambda state: plain.rows(), loop.n, note=drawn),
+            "three random numbers for each row": Runner(
+                lambda state: np.random.default_rng(0).random((IMPRESSIONS, 3)),
+                *(IMPRESSIONS, lambda: None, "limit"),
+                note="visitor, product and click",
+            ),
         },
     )
 
@@ -84,6 +90,7 @@ def test_click_probabilities_of_200_000_impressions(race, loop):
     shop, plain = Shop(seed=0), PlainRows(loop)
     log = shop.log(IMPRESSIONS)
     users, products = log.users[: loop.n].tolist(), log.products[: loop.n].tolist()
+    numbers = np.random.default_rng(0).normal(size=IMPRESSIONS)
 
     def one_by_one(state: object) -> None:
         for user, product in zip(users, products, strict=True):
@@ -96,8 +103,13 @@ def test_click_probabilities_of_200_000_impressions(race, loop):
             lambda state: shop.click_probability(log.users, log.products, log.rounds), IMPRESSIONS
         ),
         {
-            "loop over rows": Runner(one_by_one, loop.n, goal=100.0),
+            "loop over rows": Runner(one_by_one, loop.n),
             "loop over rows, no NumPy": Runner(lambda state: plain.mus(users, products), loop.n),
+            "two logistic functions for each row": Runner(
+                lambda state: expit(expit(numbers)),
+                *(IMPRESSIONS, lambda: None, "limit"),
+                note="of the affinity, and of the sum",
+            ),
         },
     )
 
@@ -146,8 +158,8 @@ def test_training_the_baseline(race, log):
         "row",
         Runner(ours, units, start),
         {
-            "TensorDataset and DataLoader": Runner(by_tensors, units, start, 4.5, note),
-            "a Dataset of rows and DataLoader": Runner(by_rows, units, start, 9.0, note),
+            "TensorDataset and DataLoader": Runner(by_tensors, units, start, note=note),
+            "a Dataset of rows and DataLoader": Runner(by_rows, units, start, note=note),
         },
         repeats=5,
     )

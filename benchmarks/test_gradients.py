@@ -22,8 +22,7 @@ def network(d: int) -> nn.Sequential:
     )
 
 
-@pytest.mark.parametrize("d", [9, 64, 256])
-@pytest.mark.parametrize("k", [10, 50, 500, 1_000, 5_000])
+@pytest.mark.parametrize(("k", "d"), [(50, 9), (50, 256), (500, 9), (500, 256), (5_000, 9)])
 def test_per_arm_gradients(race, k: int, d: int):
     model, X = network(d), torch.randn(k, d, generator=torch.Generator().manual_seed(1))
     p = sum(value.numel() for value in model.parameters())
@@ -51,26 +50,25 @@ def test_per_arm_gradients(race, k: int, d: int):
         way()
         assert torch.allclose(buffer, ours, rtol=1e-4, atol=1e-6), name
         buffer.zero_()
-        against[name] = Runner(repeated(way), times * k, goal=2.5)
+        against[name] = Runner(repeated(way), times * k)
     loop = by_loop(model, X[:few], buffer)
     loop()
     assert torch.allclose(buffer[:few], ours[:few], rtol=1e-4, atol=1e-6)
     note = f"{few} rows"
-    goal = 40.0 if k >= 50 else None
-    against["loop of forward and backward"] = Runner(lambda _: loop(), few, goal=goal, note=note)
+    against["loop of forward and backward"] = Runner(lambda _: loop(), few, note=note)
     against["writing K×p numbers"] = Runner(
-        repeated(lambda: buffer.fill_(1.5)), times * k, goal=0.4 if k >= 1_000 else None
+        repeated(lambda: buffer.fill_(1.5)), times * k, kind="limit"
     )
     against["ours, into a new array"] = Runner(
-        repeated(lambda: per_arm_gradients(model, X)), times * k
+        repeated(lambda: per_arm_gradients(model, X)), times * k, kind="own"
     )
     pieces = LIBRARIES["torch.func vmap(grad)"](model, X, None)
     against["vmap(grad), a tensor a parameter"] = Runner(
-        repeated(pieces), times * k, note="no K×p array"
+        repeated(pieces), times * k, kind="other", note="no K×p array"
     )
     with Tally() as tally:
         per_arm_gradients(model, X)
-    race.fact("peak memory / result", tally.peak / (4 * k * p), at_most=1.2)
+    race.fact("peak memory / result", tally.peak / (4 * k * p))
     race(
         f"all gradients, K = {k:,}, p = {p:,}, float32",
         "arm",

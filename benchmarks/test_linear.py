@@ -12,6 +12,9 @@ starts, ours has learned 13 to 14 rows of every arm (``PLAYS``), and each repeat
 The peers go on from repeat to repeat too, but from an empty start, because their time a round
 does not depend on how much they have learned and some would take minutes. River's does, so river
 learns the same rows beforehand.
+
+The limit of a round are its products alone, on numbers that are there: one with the state that a
+decision has to read, one with the estimates, and the three of an update.
 """
 
 from __future__ import annotations
@@ -21,10 +24,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.linalg.blas import dspmv, dspr
 from scipy.special import expit
 
 from linear_peers import (
     Contextualbandits,
+    EightLines,
+    EightLinesOfRows,
     Gittins,
     Mabwiser,
     Obp,
@@ -94,15 +100,14 @@ def rounds(
     peer: Peer,
     stream: Stream,
     units: int,
-    goal: float | None = None,
+    kind: str = "peer",
     note: str = "",
     forced: bool = False,
-    fresh: Callable[[], Peer] | None = None,
 ) -> Runner:
     """Return who plays ``units`` rounds: a decision and an update each.
 
     With ``forced`` the arms are taught in turns, in the order ``stream.spread``, whatever was
-    chosen. With ``fresh`` each repeat plays with a new peer.
+    chosen.
     """
     shared = stream.contexts.ndim == 2
     rows = [peer.context(x) for x in stream.contexts]  # each in the form that the peer takes
@@ -121,7 +126,7 @@ def rounds(
                 arm = order[t % n_arms]
             update(arm, context if shared else context[arm], clicks[at][arm])
 
-    return Runner(run, units, fresh or (lambda: peer), goal, note)
+    return Runner(run, units, lambda: peer, kind, note)
 
 
 def _count() -> Iterator[int]:
@@ -131,136 +136,90 @@ def _count() -> Iterator[int]:
         t += 1
 
 
-def players(stream: Stream, **who: tuple) -> dict[str, Runner]:
-    """Return the runners of a table ``name=(maker, units, goal, note)``."""
+def players(stream: Stream, forced: bool = False, **who: tuple) -> dict[str, Runner]:
+    """Return the runners of a table ``name=(maker, units, kind, note)``."""
     made = {name: make(stream.n_arms, stream.d, ALPHA, RIDGE) for name, (make, *_) in who.items()}
     for peer in made.values():
         if isinstance(peer, River):
             stream.teach(peer, PLAYS)  # it makes an arm's matrix only when the arm is first taught
-    return {name: rounds(made[name], stream, *rest) for name, (_, *rest) in who.items()}
+    return {
+        name: rounds(made[name], stream, *rest, forced=forced) for name, (_, *rest) in who.items()
+    }
 
 
 def gittins_with_attributes(*size: float) -> Gittins:
     return Gittins(*size, attribute=True)
 
 
-def test_linucb_50_arms_9_features(race):
-    stream = stream_of(50, 9, 2_000)
-    ours = stream.teach(Ours(50, 9, ALPHA, RIDGE), PLAYS)
-    against = {
-        "textbook": (Textbook, 100, 30.0),
-        "textbook, one call inverts all": (TextbookAtOnce, 300),
-        "obp": (Obp, 200, 15.0),
-        "contextualbandits": (Contextualbandits, 40, 80.0),
-        "mabwiser": (Mabwiser, 20, 200.0),
-        "gittins": (Gittins, 1_000, 1.8, OTHER_FORMULA),
-        "gittins, arms with an attribute": (gittins_with_attributes, 1_000, 1.8, OTHER_FORMULA),
-        "river": (River, 60, None, OTHER_FORMULA),
-    }
+def products_alone(n_arms: int, d: int, units: int, rows: bool = False) -> dict[str, Runner]:
+    """Return the limit: nothing but the products that a round cannot do without."""
+    rng = np.random.default_rng(0)
+    triangle = d * (d + 1) // 2
+    if rows:  # each arm's matrix meets another row
+        state, by, note = rng.random((n_arms, d, d)), rng.random((n_arms, d)), "K d d numbers"
+    elif PLAYS * d < triangle:
+        state, by, note = rng.random((round(PLAYS * n_arms), d)), rng.random(d), "13.6 K d numbers"
+    else:
+        state, by, note = rng.random((n_arms, triangle)), rng.random(triangle), "triangles"
+    theta, x, one = rng.random((n_arms, d)), rng.random(d), rng.random(triangle)
+
+    def run(_: object) -> None:
+        for _ in range(units):
+            np.matvec(state, by) if rows else state.dot(by)
+            theta.dot(x)
+            u = dspmv(d, 1.0, one, x, lower=1)
+            dspr(d, 1e-9, u, one, lower=1, overwrite_ap=1)
+            dspmv(d, 1.0, one, x, lower=1)
+
+    note = f"a decision reads {note}"
+    return {"the products alone": Runner(run, units, kind="limit", note=note)}
+
+
+@pytest.mark.parametrize(("n_arms", "d"), [(2, 10), (50, 9), (50, 32)])
+def test_linucb_of_few_arms(race, n_arms, d):
+    stream = stream_of(n_arms, d, 2_000)
+    ours = stream.teach(Ours(n_arms, d, ALPHA, RIDGE), PLAYS)
+    against = {"eight plain lines": (EightLines, 2_000)}
+    if n_arms == 50:
+        against |= {
+            "textbook, every arm inverted": (Textbook, 60),
+            "textbook, one call inverts all": (TextbookAtOnce, 60),
+            "obp": (Obp, 100),
+            "contextualbandits": (Contextualbandits, 40),
+            "mabwiser": (Mabwiser, 20),
+            "gittins": (Gittins, 300, "other", OTHER_FORMULA),
+            "gittins, arms with an attribute": (
+                *(gittins_with_attributes, 300, "other"),
+                OTHER_FORMULA,
+            ),
+            "river": (River, 60, "other", OTHER_FORMULA),
+        }
     race(
-        "LinUCB, a row that all share, K = 50, d = 9",
+        f"LinUCB, a row that all share, K = {n_arms}, d = {d}",
         "round",
         rounds(ours, stream, 2_000),
-        players(stream, **against),
+        players(stream, **against) | products_alone(n_arms, d, 2_000),
+        repeats=9,
     )
 
 
-def test_linucb_1000_arms_32_features(race):
-    stream = stream_of(1000, 32, 1_000)
-    ours = stream.teach(Ours(1000, 32, ALPHA, RIDGE), PLAYS)
-    against = {
-        "textbook": (Textbook, 6, 250.0),
-        "textbook, one call inverts all": (TextbookAtOnce, 10),
-        "obp": (Obp, 30, 80.0),
-        "contextualbandits": (Contextualbandits, 8, 300.0),
-        "mabwiser": (Mabwiser, 3, 900.0),
-        "gittins": (Gittins, 80, 30.0, OTHER_FORMULA),
-        "gittins, arms with an attribute": (gittins_with_attributes, 80, 30.0, OTHER_FORMULA),
-        "river": (River, 8, None, OTHER_FORMULA),
-    }
+@pytest.mark.parametrize(("d", "n"), [(32, 1_000), (128, 500)])
+def test_linucb_of_1000_arms(race, d, n):
+    stream, units = stream_of(1000, d, n), 30 if d == 32 else 6
+    ours = stream.teach(Ours(1000, d, ALPHA, RIDGE), PLAYS)
+    against = {"eight plain lines": (EightLines, units), "obp": (Obp, units)}
+    if d == 32:
+        against |= {
+            "contextualbandits": (Contextualbandits, 4),
+            "mabwiser": (Mabwiser, 2),
+            "gittins": (Gittins, 60, "other", OTHER_FORMULA),
+        }
     race(
-        "LinUCB, a row that all share, K = 1000, d = 32",
+        f"LinUCB, a row that all share, K = 1000, d = {d}, plays spread evenly",
         "round",
-        rounds(ours, stream, 1_000),
-        players(stream, **against),
+        rounds(ours, stream, 400, forced=True),
+        players(stream, forced=True, **against) | products_alone(1000, d, 400),
         repeats=5,
-    )
-
-
-# ------------------------------------------------ 1000 arms, 128 features, plays spread evenly
-
-
-def early() -> Ours:
-    """Return a fresh policy."""
-    return Ours(1000, 128, ALPHA, RIDGE)
-
-
-@pytest.fixture(scope="module")
-def late() -> Ours:
-    """Return a policy that has learned 13,600 rows, spread evenly over its arms."""
-    return stream_of(1000, 128, 500).teach(early(), PLAYS)
-
-
-@pytest.fixture(scope="module")
-def wide() -> dict[str, Peer]:
-    """Return the peers for 1000 arms of 128 features, which take long to make."""
-    makers = {
-        "textbook": Textbook,
-        "textbook, one call inverts all": TextbookAtOnce,
-        "obp": Obp,
-        "contextualbandits": Contextualbandits,
-        "mabwiser": Mabwiser,
-    }
-    return {name: make(1000, 128, ALPHA, RIDGE) for name, make in makers.items()}
-
-
-@pytest.mark.parametrize("when", ["from the first round on", "after 13,600 rounds"])
-def test_linucb_1000_arms_128_features(race, request, wide, when):
-    stream = stream_of(1000, 128, 500)
-    stretch = "stretch goal 50"
-    units = {
-        "textbook": (1, 130.0),
-        "textbook, one call inverts all": (1,),
-        "obp": (5, 12.0, stretch),
-        "contextualbandits": (4, 12.0, stretch),
-        "mabwiser": (2, 12.0, stretch),
-    }
-    if when.startswith("from"):
-        ours = rounds(early(), stream, 300, forced=True, fresh=early)
-    else:
-        ours = rounds(request.getfixturevalue("late"), stream, 300, forced=True)
-    race(
-        f"LinUCB, a row that all share, K = 1000, d = 128, plays spread evenly, {when}",
-        "round",
-        ours,
-        {name: rounds(wide[name], stream, *rest, forced=True) for name, rest in units.items()},
-        repeats=5,
-    )
-
-
-@pytest.mark.parametrize("when", ["after 300 rounds", "after 13,600 rounds"])
-def test_scoring_against_reading_the_inverses(race, request, when):
-    stream = stream_of(1000, 128, 500)
-    if when == "after 300 rounds":
-        policy = stream.teach(early(), 0.3).policy
-    else:
-        policy = request.getfixturevalue("late").policy
-    dense = np.random.default_rng(0).random((1000, 128, 128))
-
-    def score(state: object) -> None:
-        for x in stream.contexts[:20]:
-            policy.ucb(x)
-
-    def read(state: object) -> None:
-        for _ in range(5):
-            dense.sum()
-
-    note = "NumPy's sum of K d d numbers of 8 bytes"
-    race(
-        f"Bounds of all arms, K = 1000, d = 128, {when}",
-        "decision",
-        Runner(score, 20),
-        {"reading 1000 dense inverses once": Runner(read, 5, goal=1.0, note=note)},
     )
 
 
@@ -268,30 +227,22 @@ def test_scoring_against_reading_the_inverses(race, request, when):
 
 
 @pytest.mark.parametrize(
-    ("n_arms", "d", "n", "units", "textbook", "goal"),
-    [
-        (50, 9, 1_000, 1_000, 100, 30.0),
-        (50, 32, 1_000, 1_000, 60, 30.0),
-        (1000, 32, 60, 300, 6, 100.0),
-        (1000, 128, 30, 60, 1, 30.0),
-    ],
+    ("n_arms", "d", "n", "units"), [(50, 9, 1_000, 1_000), (1000, 32, 60, 200)]
 )
-def test_linucb_with_a_row_for_each_arm(race, n_arms, d, n, units, textbook, goal):
+def test_linucb_with_a_row_for_each_arm(race, n_arms, d, n, units):
     stream = stream_of(n_arms, d, n, rows=True)
     ours = stream.teach(Ours(n_arms, d, ALPHA, RIDGE), PLAYS)
-    forced = n_arms == 1000  # plays spread evenly
-    size = (n_arms, d, ALPHA, RIDGE)
+    few = 60 if n_arms == 50 else 6
+    against = {
+        "eight plain lines": (EightLinesOfRows, few),
+        "textbook, one call inverts all": (TextbookAtOnce, few),
+    }
     race(
-        f"LinUCB, a row for each arm, K = {n_arms}, d = {d}" + forced * ", plays spread evenly",
+        f"LinUCB, a row for each arm, K = {n_arms}, d = {d}",
         "round",
-        rounds(ours, stream, units, forced=forced),
-        {
-            "textbook": rounds(Textbook(*size), stream, textbook, goal, forced=forced),
-            "textbook, one call inverts all": rounds(
-                TextbookAtOnce(*size), stream, textbook, forced=forced
-            ),
-        },
-        repeats=5,
+        rounds(ours, stream, units),
+        players(stream, **against) | products_alone(n_arms, d, units, rows=True),
+        repeats=7,
     )
     stream_of.cache_clear()  # a stream of rows for each arm is large
 
@@ -299,9 +250,9 @@ def test_linucb_with_a_row_for_each_arm(race, n_arms, d, n, units, textbook, goa
 # ------------------------------------------------ many worlds
 
 
-@pytest.mark.parametrize(("n_worlds", "goal"), [(20, 5.0), (100, 8.0)])
-def test_many_worlds_at_once(race, n_worlds, goal):
-    # Worlds are shops of their own. The one-world loop plays the first of them.
+@pytest.mark.parametrize("n_worlds", [20, 100])
+def test_many_worlds_at_once(race, n_worlds):
+    # Worlds are shops of their own. The one-world loops play the first of them.
     n, K, d = 500, 50, 9
     shops = [Shop(seed=seed) for seed in range(n_worlds)]
     visits = [shop.visits(0, n) for shop in shops]
@@ -311,26 +262,48 @@ def test_many_worlds_at_once(race, n_worlds, goal):
         mu = shop.click_probability(seen.users[:, None], np.arange(K))
         clicks[:, world] = seen.uniforms[:, None] < mu
     worlds, together = np.arange(n_worlds), LinUCB(K, d, ALPHA, RIDGE, n_worlds=n_worlds)
-    alone, lists = LinUCB(K, d, ALPHA, RIDGE), clicks[:, 0].tolist()
+    alone, plain = LinUCB(K, d, ALPHA, RIDGE), EightLines(K, d, ALPHA, RIDGE)
+    lists = clicks[:, 0].tolist()
     order = np.random.default_rng(0).permutation(K)
     for t in range(round(PLAYS * K)):
         arms, at = np.full(n_worlds, order[t % K]), t % n
         together.update(arms, contexts[at], clicks[at, worlds, arms])
-        alone.update(order[t % K], contexts[at, 0], lists[at][order[t % K]])
+        for policy in (alone, plain):
+            policy.update(order[t % K], contexts[at, 0], lists[at][order[t % K]])
 
     def at_once(state: object) -> None:
         for context, click in zip(contexts, clicks, strict=True):
             arms = together.select(context)
             together.update(arms, context, click[worlds, arms])
 
-    def one_world(state: object) -> None:
-        for context, click in zip(contexts[:, 0], lists, strict=True):
-            arm = alone.select(context)
-            alone.update(arm, context, click[arm])
+    def one_world(policy: LinUCB | EightLines) -> Callable[[object], None]:
+        def run(state: object) -> None:
+            for context, click in zip(contexts[:, 0], lists, strict=True):
+                arm = policy.select(context)
+                policy.update(arm, context, click[arm])
 
+        return run
+
+    rng = np.random.default_rng(0)
+    triangles, products = rng.random((n_worlds, K, 45)), rng.random((n_worlds, 45))
+    theta, x, whole = (rng.random((n_worlds, *shape)) for shape in ((K, d), (d,), (d, d)))
+
+    def products_of_all(state: object) -> None:
+        for _ in range(n):
+            np.matvec(triangles, products)
+            np.matvec(theta, x)
+            np.matvec(whole, x)
+            np.matvec(whole, x)
+
+    units = n * n_worlds
     race(
         f"LinUCB in {n_worlds} worlds at once, K = {K}, d = {d}",
         "round of one world",
-        Runner(at_once, n * n_worlds),
-        {"one world after the other": Runner(one_world, n, goal=goal, note="our own class")},
+        Runner(at_once, units),
+        {
+            "eight plain lines, one world after the other": Runner(one_world(plain), n),
+            "ours, one world after the other": Runner(one_world(alone), n, kind="own"),
+            "the products alone": Runner(products_of_all, units, kind="limit"),
+        },
+        repeats=15,
     )

@@ -17,12 +17,21 @@ import numpy as np
 import pytest
 import torch
 
-from linear_peers import Contextualbandits, Mabwiser, Obp, Ours, Textbook, TextbookAtOnce
+from linear_peers import (
+    Contextualbandits,
+    EightLines,
+    EightLinesOfRows,
+    Mabwiser,
+    Obp,
+    Ours,
+    Textbook,
+    TextbookAtOnce,
+)
 from recsys.linear.linucb import LinUCB
 
 K, D, ROUNDS, ALPHA = 12, 5, 300, 0.5
 RIDGES = (0.3, 1.0, 3.0)
-EXACT = (Ours, TextbookAtOnce, Mabwiser, Contextualbandits)
+EXACT = (Ours, TextbookAtOnce, EightLines, Mabwiser, Contextualbandits)
 
 
 class Stream:
@@ -86,7 +95,7 @@ def test_obp_shows_other_arms_at_another_ridge(ridge):
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("make", (Ours, TextbookAtOnce))
+@pytest.mark.parametrize("make", (Ours, TextbookAtOnce, EightLinesOfRows))
 def test_the_same_arms_with_a_row_for_each_arm(make, ridge):
     follow(make(K, D, ALPHA, ridge), ridge, Stream(rows=True))
 

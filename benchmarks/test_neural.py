@@ -1,20 +1,19 @@
 """NeuralUCB: one decision over 50,000 products, and rounds from end to end."""
 
 import copy
-import time
 
 import numpy as np
 import pytest
 import torch
 
-from neural_peers import AgileRL, Calvera
+from neural_peers import LIBRARIES, AgileRL, Calvera, Plain
 from race import Runner
-from recsys.gradients.backprop import gradient_factors
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.training import Schedule
-from test_bonus import PLAIN, full_memory, kernel_memory
+from test_bonus import PLAIN
 
 NEVER = Schedule(first=10**9)
+SHARED = {**PLAIN, "gradient_scale": "one"}
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of other people's code
 
 # ---------------------------------------------------------------------- 50,000 products
@@ -42,8 +41,8 @@ def by_diagonal(agent: NeuralUCB):
 
 
 def wide(form: str, dtype: str) -> NeuralUCB:
-    """Return the wide network of chapter 3 after 1,000 rounds, untrained as there."""
-    agent = NeuralUCB(ROW, (100, 100), covariance=form, dtype=dtype, schedule=NEVER)
+    """Return an agent after 1,000 rounds, untrained."""
+    agent = NeuralUCB(ROW, (100, 100), covariance=form, dtype=dtype, schedule=NEVER, **SHARED)
     for row in CATALOGUE[:1_000]:
         agent.update(0, row, 0.0)
     return agent
@@ -53,67 +52,64 @@ def wide(form: str, dtype: str) -> NeuralUCB:
 def test_a_decision_over_50_000_products_by_the_diagonal(race, dtype: str):
     agent = wide("diagonal", dtype)
     bonus = by_diagonal(agent)
-    start = time.perf_counter()
-    bounds = naive(agent, CATALOGUE, bonus)
-    whole = time.perf_counter() - start
-    tolerance = 1e-4 if dtype == "float32" else 1e-9
-    assert np.allclose(agent.ucb(CATALOGUE), bounds, rtol=tolerance, atol=tolerance)
+    bounds, tolerance = agent.ucb(CATALOGUE), 1e-4 if dtype == "float32" else 1e-9
+    loop = naive(agent, CATALOGUE[:PART], bonus)
+    assert np.allclose(loop, bounds[:PART], rtol=tolerance, atol=tolerance)
     assert agent.select(CATALOGUE) == bounds.argmax()
-    start = time.perf_counter()
-    naive(agent, CATALOGUE[:PART], bonus)
-    part = time.perf_counter() - start
-    race.fact("all rows by the loop / as many slices", whole / part / len(CATALOGUE) * PART)
+    some = torch.from_numpy(CATALOGUE[:PART]).to(agent._mlp.weights[0].dtype)
+    buffer = torch.empty(PART, agent.n_parameters, dtype=some.dtype)
+    gradients, plain = LIBRARIES["torch.func vmap(grad)"](agent.model, some, buffer), Plain(agent)
+    inverse = agent.scale / agent.memory.diagonal
+
+    def by_vmap(_: object) -> None:
+        gradients()
+        agent.model(some)[:, 0].add_((buffer.square_() @ inverse).sqrt_(), alpha=agent.alpha)
+
+    def by_numpy(_: object) -> None:
+        for part in np.split(CATALOGUE, 25):
+            plain.scores(part)
+
+    assert np.allclose(
+        plain.scores(CATALOGUE[:PART]), bounds[:PART], rtol=tolerance, atol=tolerance
+    )
     race(
         f"a decision over 50,000 products, diagonal, p = {len(agent.memory.diagonal):,}, {dtype}",
         "product",
         Runner(lambda _: agent.select(CATALOGUE), len(CATALOGUE)),
         {
             "arm by arm: forward, backward, bonus": Runner(
-                lambda _: naive(agent, CATALOGUE[:PART], bonus), PART, goal=500.0, note="2,000 rows"
+                lambda _: naive(agent, CATALOGUE[:PART], bonus), PART, note="2,000 rows"
             ),
-            "ours, all bounds": Runner(lambda _: agent.ucb(CATALOGUE), len(CATALOGUE)),
-        },
-        repeats=5,
-    )
-
-
-def test_a_decision_over_50_000_products_exactly(race):
-    agent, few = wide("kernel", "float64"), 10
-    played = gradient_factors(agent.model, CATALOGUE[:1_000])
-    memory = full_memory(agent.model, played, agent.scale)
-    bounds = agent.ucb(CATALOGUE)
-    assert agent.select(CATALOGUE) == bounds.argmax()
-    inverse = memory.Z_inv
-
-    def bonus(g: torch.Tensor) -> torch.Tensor:
-        return agent.scale * (g @ inverse) @ g
-
-    assert np.allclose(naive(agent, CATALOGUE[:few], bonus), bounds[:few], rtol=1e-8)
-    diagonal = wide("diagonal", "float64")
-    cheap = by_diagonal(diagonal)
-    race(
-        f"a decision over 50,000 products, exact after 1,000 rounds, p = {len(inverse):,}, float64",
-        "product",
-        Runner(lambda _: agent.select(CATALOGUE), len(CATALOGUE)),
-        {
-            "arm by arm with the p×p inverse": Runner(
-                lambda _: naive(agent, CATALOGUE[:few], bonus), few, goal=500.0, note="10 rows"
+            "vmap(grad), then the bonus": Runner(by_vmap, PART, note="2,000 rows"),
+            "NumPy by hand, all bounds": Runner(by_numpy, len(CATALOGUE)),
+            "ours, all bounds": Runner(lambda _: agent.ucb(CATALOGUE), len(CATALOGUE), kind="own"),
+            "the sweep's products alone": Runner(
+                sweep(agent, len(CATALOGUE)), len(CATALOGUE), kind="limit"
             ),
-            "arm by arm with the diagonal": Runner(
-                lambda _: naive(diagonal, CATALOGUE[:PART], cheap),
-                PART,
-                note="less work: 2,000 rows, no exact bonus",
-            ),
-            "ours, all bounds": Runner(lambda _: agent.ucb(CATALOGUE), len(CATALOGUE)),
         },
         repeats=3,
     )
 
 
+def sweep(agent: NeuralUCB, n: int, part: int = 2_000):
+    """Return the products of a forward pass and a sweep back over n rows, in chunks, alone."""
+    weights = [w.detach() for w in agent._mlp.weights]
+    inputs = [torch.randn(min(part, n), w.shape[1], dtype=w.dtype) for w in weights]
+    deltas = [torch.randn(min(part, n), w.shape[0], dtype=w.dtype) for w in weights]
+
+    def run(_: object) -> None:
+        for _ in range(-(-n // part)):
+            for place, (w, a, delta) in enumerate(zip(weights, inputs, deltas, strict=True)):
+                torch.mm(a, w.mT)
+                if place:
+                    torch.mm(delta, w)
+
+    return run
+
+
 # ---------------------------------------------------------------------- end to end
 
 D, ALPHA, RIDGE, BATCH = 9, 0.5, 1.0, 32
-SHARED = {**PLAIN, "gradient_scale": "one"}
 MINIBATCH = Schedule(
     steps=1,
     learning_rate=1e-3,
@@ -172,13 +168,17 @@ def contexts(k: int) -> np.ndarray:
 
 def race_of(race, work: str, ours: Play, theirs: dict, units: int, repeats: int) -> None:
     runners = {
-        name: Runner(lambda _, play=play, n=n: play(n), n, goal=goal, note=note)
-        for name, (play, n, goal, note) in theirs.items()
+        name: (
+            play
+            if isinstance(play, Runner)
+            else Runner(lambda _, play=play, n=n: play(n), n, kind=kind, note=note)
+        )
+        for name, (play, n, kind, note) in theirs.items()
     }
     race(work, "round", Runner(lambda _: ours(units), units), runners, repeats=repeats)
 
 
-def others(agent: NeuralUCB, k: int, goal: float, train: bool = False) -> dict:
+def others(agent: NeuralUCB, k: int, train: bool = False) -> dict:
     rows, n = contexts(k), 5 if k < 500 else 1
     calvera, agile = calvera_like(agent), AgileRL(D, k, [100, 100], ALPHA)
     singles = rows.astype(np.float32)
@@ -186,67 +186,67 @@ def others(agent: NeuralUCB, k: int, goal: float, train: bool = False) -> dict:
     if train:
         steps = {"calvera": lambda: calvera.train(BATCH), "agilerl": lambda: agile.train(BATCH)}
     note = "Z learns at the choice"
-    return {
-        "calvera": (Play(calvera, torch.from_numpy(singles), steps.get("calvera")), n, goal, note),
+    found = {
+        "calvera": (
+            Play(calvera, torch.from_numpy(singles), steps.get("calvera")),
+            n,
+            "peer",
+            note,
+        ),
         "agilerl": (
             Play(agile, singles, steps.get("agilerl")),
             n,
-            goal,
+            "other",
             "another formula: exact, gradients of the last layer only",
         ),
     }
+    if not train:
+        found["NumPy by hand"] = (Play(Plain(agent), rows), 100, "peer", "no checks")
+    return found
 
 
-def test_calvera_has_the_same_scores():
+def products_of_a_round(agent: NeuralUCB, k: int, units: int) -> Runner:
+    """Return the limit: the products of a decision, with the squares for the bonus, alone."""
+    once, squares = sweep(agent, k, k), sweep(agent, k, k)
+
+    def run(_: object) -> None:
+        for _ in range(units):
+            once(None)
+            squares(None)  # as many numbers as those of the bonus
+
+    return Runner(run, units, kind="limit", note="forward, back, and those of the bonus")
+
+
+def test_calvera_and_numpy_have_the_same_scores():
     rows = contexts(50)
     agent = agent_of("diagonal", NEVER)
-    calvera = calvera_like(agent)
+    calvera, plain = calvera_like(agent), Plain(agent)
     for X in rows[:30]:
         bounds, arm = agent.ucb(X), agent.select(X)
-        assert calvera.select(torch.from_numpy(X).float()) == arm
+        assert calvera.select(torch.from_numpy(X).float()) == arm == plain.select(X)
         assert np.allclose(calvera.scores[0], bounds, rtol=1e-4, atol=1e-5)
-        agent.update(arm, X[arm], 0.0)
+        assert np.allclose(plain.scores(X), bounds, rtol=1e-4, atol=1e-5)
+        for each in (agent, plain):
+            each.update(arm, X[arm], 0.0)
 
 
-@pytest.mark.parametrize(("k", "goal"), [(50, 40.0), (500, 200.0)])
-def test_rounds_without_training(race, k: int, goal: float):
+@pytest.mark.parametrize("k", [50, 500])
+def test_rounds_without_training(race, k: int):
     agent = agent_of("diagonal", NEVER)
-    theirs = others(agent, k, goal)
+    theirs = others(agent, k)
     ours = Play(agent, contexts(k))
     n = theirs["calvera"][1]
     assert ours(10 * n) == theirs["calvera"][0](10 * n)
-    race_of(race, f"NeuralUCB, diagonal, untrained, K = {k}", ours, theirs, 100, 5)
+    theirs["the products alone"] = (products_of_a_round(agent, k, 100), None, None, None)
+    race_of(race, f"NeuralUCB, diagonal, untrained, K = {k}", ours, theirs, 100, 7)
 
 
-@pytest.mark.parametrize("k", [50, 500])
-def test_rounds_with_a_minibatch_step(race, k: int):
-    agent = agent_of("diagonal", MINIBATCH)
-    theirs = others(agent, k, 20.0, train=True)
+def test_rounds_with_a_minibatch_step(race):
+    k, agent = 50, agent_of("diagonal", MINIBATCH)
+    theirs = others(agent, k, train=True)
     ours = Play(agent, contexts(k))
     untrained = agent_of("diagonal", NEVER)
     assert ours(1)[0] == theirs["calvera"][0](1)[0] == untrained.select(contexts(k)[0])
+    theirs["the products alone"] = (products_of_a_round(agent, k, 100), None, None, None)
     work = f"NeuralUCB, diagonal, a step on {BATCH} rounds after each, K = {k}"
-    race_of(race, work, ours, theirs, 100, 5)
-
-
-@pytest.mark.parametrize("t", [0, 990])
-@pytest.mark.parametrize("k", [50, 500])
-def test_exact_rounds(race, k: int, t: int):
-    agent = agent_of("kernel", NEVER)
-    rows = contexts(k)
-    if t:
-        played = gradient_factors(agent.model, np.random.default_rng(3).normal(size=(t, D)))
-        agent.memory = kernel_memory(agent.model, played, agent.scale)
-        agent.rounds = t
-    diagonal = agent_of("diagonal", NEVER)
-    calvera, n, _, note = others(diagonal, k, 5.0)["calvera"]
-    if t:  # the others only know the diagonal; the first bounds are those of λI in both
-        full = full_memory(agent.model, played, agent.scale)
-        found = gradient_factors(agent.model, rows[0])
-        assert torch.allclose(full.bonus(found), agent.memory.bonus(found), rtol=1e-8)
-    else:
-        assert calvera(1)[0] == agent.select(rows[0])
-        assert np.allclose(calvera.bandit.scores[0], agent.ucb(rows[0]), rtol=1e-4, atol=1e-5)
-    theirs = {"calvera": (calvera, n, 5.0, f"{note}; diagonal")}
-    work = f"NeuralUCB, exact, untrained, K = {k}, rounds {t:,} to {t + 60:,}"
-    race_of(race, work, Play(agent, rows), theirs, 10, 5)
+    race_of(race, work, ours, theirs, 100, 7)

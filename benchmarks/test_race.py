@@ -14,7 +14,7 @@ import torch
 
 import machine
 import table
-from race import Fact, Race, Runner
+from race import Race, Runner
 
 
 class FakeBenchmark:
@@ -69,7 +69,7 @@ def test_a_race_pairs_the_times_of_one_repeat(race, clock):
     def theirs(state: object) -> None:
         clock.now += 3 * pace[0] * 5  # three times as long for each of five units
 
-    opponent = Runner(theirs, units=5, goal=2.0, note="made up")
+    opponent = Runner(theirs, units=5, kind="limit", note="made up")
     ratios = race("w", "u", Runner(ours), {"theirs": opponent}, repeats=3)
     assert ratios["theirs"] == pytest.approx(3.0)
     record = race.benchmark.extra_info
@@ -77,7 +77,7 @@ def test_a_race_pairs_the_times_of_one_repeat(race, clock):
     (peer,) = record["peers"]
     assert peer["seconds"] == pytest.approx(84.0)
     assert [peer[key] for key in ("ratio_low", "ratio_high")] == pytest.approx([3.0, 3.0])
-    assert (peer["goal"], peer["note"]) == (2.0, "made up")
+    assert (peer["kind"], peer["note"]) == ("limit", "made up")
     json.dumps(record)
 
 
@@ -102,38 +102,31 @@ def test_a_race_sets_the_threads_of_torch_too_and_puts_them_back(race):
     assert torch.get_num_threads() == before
 
 
-def test_a_fact_is_written_with_its_goal(race):
-    race.fact("peak", 3, at_most=2)
+def test_a_fact_is_written(race):
+    race.fact("peak", 3)
     race("w", "u", Runner(lambda state: None), {}, repeats=1)
-    (fact,) = race.benchmark.extra_info["facts"]
-    assert fact == {"name": "peak", "value": 3.0, "at_most": 2, "at_least": None, "met": False}
+    assert race.benchmark.extra_info["facts"] == {"peak": 3.0}
 
 
-@pytest.mark.parametrize(
-    ("value", "goals", "met"),
-    [
-        (1.0, {}, None),
-        (1.0, {"at_most": 1.0}, True),
-        (1.1, {"at_most": 1.0}, False),
-        (1.0, {"at_least": 1.0}, True),
-        (0.9, {"at_least": 1.0}, False),
-        (0.9, {"at_least": 0.5, "at_most": 1.0}, True),
-        (0.4, {"at_least": 0.5, "at_most": 1.0}, False),
-        (1.4, {"at_least": 0.5, "at_most": 1.0}, False),
-    ],
-)
-def test_whether_a_fact_meets_its_goal(value, goals, met):
-    assert Fact("peak", value, **goals).met is met
+def test_an_opponent_of_no_kind_is_refused():
+    with pytest.raises(ValueError, match="kind"):
+        Runner(lambda state: None, kind="rival")
 
 
-def a_run(ratio, theirs=2.0, peak=5.0):
+def a_run(ratio, theirs=2.0, peak=5.0, limit=0.25):
     """Return what pytest-benchmark would have written of one race."""
-    peer = {"name": "peer", "seconds": theirs, "low": theirs - 1, "high": theirs + 1}
-    peer |= {"ratio": ratio, "ratio_low": ratio / 2, "ratio_high": ratio * 2, "goal": 10.0}
-    fact = {"name": "peak", "value": peak, "at_most": 5.0, "at_least": None, "met": peak <= 5.0}
+
+    def row(name: str, kind: str, ratio: float) -> dict:
+        found = {"name": name, "seconds": theirs, "low": theirs - 1, "high": theirs + 1}
+        found |= {"ratio": ratio, "ratio_low": ratio / 2, "ratio_high": ratio * 2}
+        return found | {"kind": kind, "note": "made up"}
+
     extra = {"work": "some work", "unit": "round", "threads": 1, "repeats": 3}
     extra |= {"ours": {"seconds": 0.1, "low": 0.09, "high": 0.2}}
-    extra |= {"peers": [peer | {"note": "made up"}], "facts": [fact]}
+    extra |= {"peers": [row("peer", "peer", ratio), row("slow", "peer", 100.0)]}
+    extra["peers"] += [row("other", "other", 0.1), row("own", "own", 0.2)]
+    extra["peers"] += [row("reading", "limit", limit), row("less", "limit", limit / 2)]
+    extra["facts"] = {"peak": peak}
     return {
         "datetime": "2026-01-02T03:04:05",
         "commit_info": {"id": "abcdef", "dirty": False, "time": ratio},
@@ -145,23 +138,32 @@ def a_run(ratio, theirs=2.0, peak=5.0):
     }
 
 
-@pytest.mark.parametrize(("ratios", "met"), [((9, 11, 12), True), ((9, 9.9, 30), False)])
-def test_the_median_of_the_runs_decides_about_a_goal(ratios, met):
-    (race,) = table.collect([a_run(ratio) for ratio in ratios])["races"]
-    ours, peer = race["rows"]
+def test_ratios_over_runs_and_the_two_numbers():
+    runs = [a_run(9, limit=0.5), a_run(12, limit=0.3), a_run(11, limit=0.4)]
+    (race,) = table.collect(runs)["races"]
+    ours, peer, *_ = race["rows"]
     assert ours == {"who": table.OURS, "seconds": 0.1, "low": 0.09, "high": 0.2}
-    assert peer["met"] is met
-    assert (peer["ratio_low"], peer["ratio"], peer["ratio_high"]) == ratios
-    assert [record["peers"][0]["ratio"] for record in race["records"]] == list(ratios)
+    assert (peer["ratio_low"], peer["ratio"], peer["ratio_high"]) == (9, 11, 12)
+    assert [record["peers"][0]["ratio"] for record in race["records"]] == [9, 12, 11]
     assert race["records"][0]["facts"] == {"peak": 5.0}
+    # neither who computes something else nor another way of ours is the fastest other way
+    assert (race["fastest"], race["ahead"]) == ("peer", 11)
+    assert (race["limit"], race["share"]) == ("reading", 0.4)
+
+
+def test_a_race_without_such_rows_has_no_such_number():
+    run = a_run(9)
+    run["benchmarks"][0]["extra_info"]["peers"] = []
+    (race,) = table.collect([run])["races"]
+    assert [race[key] for key in ("fastest", "ahead", "limit", "share")] == [None] * 4
+    assert "some work" in table.text(table.collect([run]))
 
 
 def test_seconds_and_facts_over_runs():
     runs = [a_run(11, theirs, peak) for theirs, peak in ((2.0, 4.0), (7.0, 5.5), (3.0, 5.2))]
     (race,) = table.collect(runs)["races"]
     assert [race["rows"][1][key] for key in ("low", "seconds", "high")] == [1.0, 3.0, 8.0]
-    assert [race["facts"][0][key] for key in ("low", "value", "high")] == [4.0, 5.2, 5.5]
-    assert race["facts"][0]["met"] is False
+    assert race["facts"] == [{"name": "peak", "value": 5.2, "low": 4.0, "high": 5.5}]
 
 
 def test_runs_of_different_machines_commits_or_races_are_refused():
@@ -176,12 +178,12 @@ def test_runs_of_different_machines_commits_or_races_are_refused():
             table.collect([a_run(11), other])
 
 
-def test_the_table_says_who_what_and_whether():
+def test_the_table_says_who_what_and_how_far():
     shown = table.text(table.collect([a_run(9), a_run(9.5), a_run(30)]))
     assert "some work (round; 1 thread)" in shown
-    assert "goal >= 10: NOT MET" in shown
+    assert "9.5 times as fast as peer" in shown
+    assert "25 per cent of the limit, reading" in shown
     assert "[made up]" in shown
-    assert "1 of 2 goals met" in shown
 
 
 def test_the_kept_record_is_json_with_a_race_on_a_line():

@@ -56,9 +56,11 @@ def few_factors(mlp: Mlp, rows: np.ndarray) -> FewFactors:
         if biases[-1] is not None:
             scores += biases[-1]
         scores *= mlp.scale
-        deltas = [np.full((len(rows), 1), mlp.scale, dtype=a.dtype)]  # δ_L
+        delta = np.full((len(rows), 1), mlp.scale, dtype=a.dtype)  # δ_L
+        deltas = [delta]
         for w, a in zip(weights[:0:-1], activations[:0:-1], strict=True):
-            delta = deltas[-1] @ w  # δ_l = W_{l+1}ᵀ δ_{l+1}, zero where the ReLU was off
+            # δ_l = W_{l+1}ᵀ δ_{l+1}, zero where the ReLU was off; δ_L is one column
+            delta = delta @ w if len(w) > 1 else delta * w
             delta *= a > 0
             deltas.append(delta)
     return FewFactors(scores, tuple(activations), tuple(reversed(deltas)))

@@ -65,7 +65,8 @@ class DiagonalMemory(GradientMemory):
         with np.errstate(over="ignore", invalid="ignore"):
             for a, delta, (weight, bias) in self._few(factors, more):
                 squares = delta * delta
-                np.matmul(squares.T, a * a, out=weight)
+                product = np.multiply if len(a) == 1 else np.matmul  # of a column and a row
+                product(squares.T, a * a, out=weight)
                 if bias is not None:
                     np.add.reduce(squares, axis=0, out=bias)
         self._grow(more)
