@@ -16,7 +16,8 @@ from torch.utils.data import TensorDataset
 from data_peers import PlainRows, RowByRow, Rows, train_by_loader
 from race import Runner
 from recsys.baseline.click_network import ClickNetwork
-from recsys.baseline.training import Training, train
+from recsys.baseline.course import train
+from recsys.baseline.training import Training
 from recsys.shop.features import Identifiers
 from recsys.shop.simulator import Shop
 

@@ -1,4 +1,4 @@
-"""The harness itself: pairing, goals, and how runs are put together. Needs no peers."""
+"""The harness itself: pairing, kinds, and how runs are put together. Needs no peers."""
 
 from __future__ import annotations
 

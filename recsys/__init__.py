@@ -33,7 +33,8 @@ The ground
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 =========================== ========================================================================
 ``baseline.click_network``  Embedding + MLP
-``baseline.training``       how it is trained
+``baseline.training``       settings, rows and a step: what a training is made of
+``baseline.course``         ... and the training, of one network or of many together
 ``baseline.closed_form``    a step of that, written out
 ``baseline.greedy``         the policy that a trained network makes
 ``baseline.logistic``       logistic regression, the sanity line beside it

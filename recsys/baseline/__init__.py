@@ -2,6 +2,7 @@
 
 from recsys.baseline.click_network import ClickNetwork
 from recsys.baseline.closed_form import ClosedFormStep
+from recsys.baseline.course import train, train_together
 from recsys.baseline.greedy import ModelPolicy, fit, fit_together
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
@@ -15,7 +16,7 @@ from recsys.baseline.season import (
     shop_with_newcomers,
     train_models,
 )
-from recsys.baseline.training import AutogradStep, History, Training, train, train_together
+from recsys.baseline.training import AutogradStep, History, Training
 
 __all__ = [
     "NEW_PRODUCTS",

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from recsys.baseline.click_network import ClickNetwork
-from recsys.baseline.training import History, Training, train, train_together
+from recsys.baseline.course import train, train_together
+from recsys.baseline.training import History, Training
 from recsys.policies import ScoringPolicy
 from recsys.shop import Featurizer, Log
 

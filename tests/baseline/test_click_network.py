@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from recsys import archive
 from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.course import train
 from recsys.baseline.greedy import ModelPolicy, fit
-from recsys.baseline.training import Training, train
+from recsys.baseline.training import Training
 from recsys.shop.features import Identifiers, JointFeatures, ObservedFeatures
 from strategies import SMALL, example_rows, few, modest, refuses, small_shop, snapshot
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from recsys.baseline import Training, train, training
+from recsys.baseline import Training, course, train
 from recsys.baseline.click_network import ClickNetwork
 from recsys.baseline.closed_form import ClosedFormStep, is_plain
 from strategies import SMALL, example_rows, snapshot
@@ -32,7 +32,7 @@ def both(shape: dict, monkeypatch: pytest.MonkeyPatch, **settings: object) -> li
     rows, clicks = rows_for(shape, 500)
     found = []
     for plain in (is_plain, lambda model: False):
-        monkeypatch.setattr(training, "is_plain", plain)
+        monkeypatch.setattr(course, "is_plain", plain)
         model = ClickNetwork(**shape, seed=3)
         found.append((model, train(model, rows, clicks, Training(**settings))))
     return found

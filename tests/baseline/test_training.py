@@ -7,7 +7,8 @@ import torch
 from sklearn.metrics import log_loss
 
 from recsys.baseline.click_network import ClickNetwork
-from recsys.baseline.training import Training, train
+from recsys.baseline.course import train
+from recsys.baseline.training import Training
 from recsys.shop.features import Identifiers
 from strategies import SMALL, example_rows, refuses, small_shop, snapshot
 

@@ -15,8 +15,9 @@ from scipy.stats import binom, multivariate_normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from recsys.baseline.click_network import ClickNetwork
+from recsys.baseline.course import train
 from recsys.baseline.logistic import LogisticPolicy
-from recsys.baseline.training import Training, train
+from recsys.baseline.training import Training
 from recsys.cost.scaling import power_exponents
 from recsys.gradients.backprop import gradient_factors
 from recsys.gradients.jacobian import per_arm_gradients

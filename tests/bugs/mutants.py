@@ -119,7 +119,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="validation-rows-at-random",
-        file="baseline/training.py",
+        file="baseline/course.py",
         before="torch.randperm(n, generator=order)",
         after="torch.randperm(len(rows[0].clicks), generator=order)[:n]",
         killed_by=(
@@ -137,7 +137,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="early-stopping-keeps-last",
-        file="baseline/training.py",
+        file="baseline/course.py",
         before="model.load_state_dict(course.kept)",
         after="model.load_state_dict(step.state(0))",
         killed_by=(
@@ -370,7 +370,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="another-network-leaves-the-stack",
-        file="baseline/training.py",
+        file="baseline/course.py",
         before="step.keep([j for j, more in enumerate(on) if more])",
         after="step.keep(list(range(sum(on))))",
         killed_by=(
