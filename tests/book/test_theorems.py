@@ -1195,15 +1195,17 @@ def test_prop_diagonal_bonus_errs_to_both_sides():
 
 
 def test_prop_diagonal_bonus_operations_by_pytorch_s_counter():
-    model = score_network(5, (6, 8), bias=True)
-    memory, arms = (
-        DiagonalMemory(model),
-        gradient_factors(model, torch.ones(7, 5, dtype=torch.float64)),
-    )
-    for work in (memory.bonus, memory.add):
-        with FlopCounterMode(display=False) as counter:
-            work(arms)
-        assert counter.get_total_flops() == 2 * 7 * memory.n_parameters
+    for bias in (False, True):  # the counter sees products; biases are added, K h_l numbers a layer
+        model = score_network(5, (6, 8), bias=bias)
+        memory, arms = (
+            DiagonalMemory(model),
+            gradient_factors(model, torch.ones(7, 5, dtype=torch.float64)),
+        )
+        biases = (6 + 8 + 1) * bias
+        for work in (memory.bonus, memory.add):
+            with FlopCounterMode(display=False) as counter:
+                work(arms)
+            assert counter.get_total_flops() == 2 * 7 * (memory.n_parameters - biases)
 
 
 # ------------------------------------------------ appendix A
