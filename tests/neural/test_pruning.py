@@ -11,6 +11,7 @@ from recsys.neural import neuralucb, pruning
 from recsys.neural.bonus import FORMS
 from recsys.neural.diagonal_memory import DiagonalMemory
 from recsys.neural.growing import GrowingCholesky
+from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.pruning import contenders
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
@@ -137,9 +138,9 @@ def test_no_rival_is_missing_and_bonuses_are_right(
 
 def test_a_majorant_is_nowhere_less():
     rng = np.random.default_rng(5)
-    model = random_mlp(rng, 4)
+    model = score_network(3, (6, 4), init="torch", bias=True)
     memory = DiagonalMemory(model, 0.1)
-    memory.add(gradient_factors(model, rng.standard_normal((50, model[0].in_features))))
+    memory.add(gradient_factors(model, rng.standard_normal((50, 3))))
     for D, _ in memory.layers_of(memory._inverse):
         u, v = pruning._majorant(D)
         assert (u[:, None] * v >= D * (1 - 1e-12)).all()
