@@ -1,7 +1,7 @@
 """The factors of a few rows of one small network, in NumPy.
 
-``backprop`` is the sweep. This is the same one for networks and batches so small that calling torch
-takes longer than the arithmetic; it reads the parameters where torch keeps them.
+``backprop`` is the sweep. This is the same one for networks and batches so small that calls take a
+large part of the time: NumPy's take less. It reads the parameters where torch keeps them.
 
 Shapes: K rows (arms), d features, h_l units in layer l of L, as in ``backprop``.
 """
