@@ -1,8 +1,15 @@
-"""State on disk: settings as text, arrays as arrays, and nothing that could run."""
+"""State on disk: settings as text, arrays as arrays, and nothing that could run.
+
+What is written is complete before it takes its name, so a save that fails leaves an older file of
+that name as it was.
+"""
 
 from __future__ import annotations
 
 import json
+import numbers
+import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,30 +21,90 @@ if TYPE_CHECKING:
 
 
 def save(
-    path: str | Path, settings: Mapping[str, Any], groups: Mapping[str, Sequence[torch.Tensor]]
+    path: str | Path,
+    settings: Mapping[str, Any],
+    groups: Mapping[str, Sequence[np.ndarray | torch.Tensor]],
 ) -> None:
-    """Write settings, which must have a form in JSON, and lists of tensors to an ``.npz`` file."""
+    """Write settings and lists of arrays or tensors to an ``.npz`` file of exactly this name.
+
+    Settings are what JSON knows: texts, numbers, truth values, ``None``, lists and mappings.
+    NumPy's numbers become Python's, and a ``torch.device`` its name.
+
+    Raises
+    ------
+    ValueError
+        If a setting or an array has no form without pickling. Nothing is written then.
+    """
+    path = Path(path).resolve()  # a link stays one: what it leads to is replaced
+    try:
+        text = json.dumps(settings, default=_plain, allow_nan=True)
+    except TypeError as error:
+        raise ValueError(f"settings: {error}, expected what has a form in JSON") from error
     arrays = {
-        f"{name}.{n}": tensor.detach().cpu().numpy()
-        for name, tensors in groups.items()
-        for n, tensor in enumerate(tensors)
+        f"{name}.{n}": _array(f"{name}.{n}", values)
+        for name, group in groups.items()
+        for n, values in enumerate(group)
     }
-    with Path(path).open("wb") as file:  # savez would append a suffix to a bare path
-        np.savez(file, settings=np.array(json.dumps(settings)), **arrays)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:  # savez would append a suffix to a bare path
+            np.savez(file, settings=np.array(text), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
-def load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[torch.Tensor]]]:
-    """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
-    import torch  # here: who keeps no tensors needs none of it
+def load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
+    """Read what ``save`` wrote. Nothing is unpickled, so no code can run.
 
-    groups: dict[str, list[torch.Tensor]] = {}
-    with np.load(path, allow_pickle=False) as archive:
-        settings = json.loads(str(archive["settings"]))
-        for name in archive.files:  # in the order in which they were written
-            if name != "settings":
-                group, _, _ = name.rpartition(".")
-                groups.setdefault(group, []).append(torch.from_numpy(archive[name]))
+    Raises
+    ------
+    ValueError
+        If the file is something else, or has been cut off.
+    """
+    groups: dict[str, list[np.ndarray]] = {}
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            settings = json.loads(str(archive["settings"]))
+            for name in archive.files:  # in the order in which they were written
+                if name != "settings":
+                    group, _, _ = name.rpartition(".")
+                    groups.setdefault(group, []).append(archive[name])
+    except (zipfile.BadZipFile, KeyError, EOFError, TypeError, AttributeError) as error:
+        raise ValueError(f"path: got {str(path)!r}, expected a file that save wrote") from error
     return settings, groups
+
+
+def kind_of(path: str | Path, settings: Mapping[str, Any], expected: str) -> None:
+    """Refuse settings that were written for another class than the expected one."""
+    if settings.get("kind") != expected:
+        found = settings.get("kind", "file of another kind")
+        raise ValueError(f"path: got a {found} in {str(path)!r}, expected a {expected}")
+
+
+def _plain(value: object) -> object:
+    """Return the form of a setting that JSON knows."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if type(value).__module__ == "torch" and type(value).__name__ in ("device", "dtype"):
+        return str(value)
+    raise TypeError(f"got {value!r} of type {type(value).__name__}")
+
+
+def _array(name: str, values: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Return an array or a tensor as an array of numbers, wherever it is."""
+    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    if array.dtype.hasobject:
+        raise ValueError(f"{name}: got dtype {array.dtype}, expected an array of numbers")
+    return array
 
 
 def generator_state(rng: np.random.Generator) -> dict[str, Any]:

@@ -48,9 +48,9 @@ class PersistentPolicy(UpperConfidence):
 
         Nothing is unpickled, so no code can run. ``device`` is another one than before.
         """
-        numbers, groups = archive.load(path)
-        if numbers.get("kind") != cls.__name__:
-            raise ValueError(f"path: got a {numbers.get('kind')}, expected a {cls.__name__}")
+        numbers, arrays = archive.load(path)
+        archive.kind_of(path, numbers, cls.__name__)
+        groups = {name: [torch.from_numpy(a) for a in group] for name, group in arrays.items()}
         settings = numbers["settings"] | ({} if device is None else {"device": device})
         schedule = Schedule(**numbers["schedule"])
         policy = cls(**settings, schedule=schedule, rng=archive.generator(numbers["rng"]))
