@@ -14,6 +14,30 @@ from numpy.typing import ArrayLike
 FLOAT = np.dtype(float)
 
 
+class PrecisionWarning(UserWarning):
+    """Numbers of so different size meet that a result keeps less than half of its digits."""
+
+
+class Checked:
+    """Base of objects whose settings are public: what may be set later is checked, the rest fixed.
+
+    A class names in ``fixed`` what its state was made for, and checks the others in
+    ``_checked_setting``, which is asked whenever an attribute is set, in the constructor too.
+    """
+
+    fixed: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.fixed and name in self.__dict__:
+            found = f"{name}: got {value!r}, expected {self.__dict__[name]!r}"
+            raise AttributeError(f"{found}, which cannot change after construction")
+        super().__setattr__(name, self._checked_setting(name, value))
+
+    def _checked_setting(self, name: str, value: object) -> object:
+        """Return the value that an attribute gets, or raise ``ValueError``."""
+        return value
+
+
 def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """Return ``value`` as an ``int`` in ``[minimum, maximum]``, else raise ``ValueError``."""
     expected = f"an integer >= {minimum}" + ("" if maximum is None else f" and <= {maximum}")
@@ -132,6 +156,16 @@ def binary(name: str, values: ArrayLike) -> np.ndarray:
     if not np.isin(array, (0.0, 1.0)).all():
         raise ValueError(f"{name}: got values other than 0 and 1, expected clicks (0 or 1)")
     return array
+
+
+def generator(name: str, value: object, seed: int = 0) -> np.random.Generator:
+    """Return a generator, a new one with the seed for ``None``; else raise ``ValueError``."""
+    if value is None:
+        return np.random.default_rng(seed)
+    if not isinstance(value, np.random.Generator):
+        expected = "a numpy.random.Generator, such as numpy.random.default_rng(0), or None"
+        raise ValueError(f"{name}: got {value!r}, expected {expected}")
+    return value
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:

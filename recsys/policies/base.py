@@ -3,8 +3,9 @@
 A policy scores the arms and shows the best one; how it scores them is what policies differ in.
 
 Shapes: K arms, d features. One world has no leading axis; with ``n_worlds=S`` contexts are
-(S, K, d), or (S, d) where all arms share a row, and arms and rewards are (S,). Rows per arm may
-carry any leading axes for a policy that does not learn: many visits are then served in one call.
+(S, K, d), or (S, d) where all arms share a row, and arms and rewards are (S,). Many visits are
+scored in one call by leading axes: rows per arm (n, K, d), or (n, 1, d) where all arms share a row
+in each visit. A plain (K, d) is always a row per arm.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def argmax_random_ties(scores: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return np.where(tied, lottery, 0.0).argmax(axis=-1)
 
 
-class ScoringPolicy:
+class ScoringPolicy(checks.Checked):
     """A policy that shows the arm with the best score; ties are broken at random.
 
     Parameters
@@ -68,6 +69,7 @@ class ScoringPolicy:
     shares_rows = True  # whether one row may serve all arms
     n_features: int | None = None  # None: rows may have any length
     longest = np.inf  # bound for the norm of contexts and rewards
+    fixed = ("n_arms", "n_worlds", "n_features")
 
     def __init__(
         self,
@@ -78,9 +80,12 @@ class ScoringPolicy:
         fixed = self.counts_arms or n_arms is not None
         self.n_arms = checks.integer("n_arms", n_arms, 1) if fixed else None
         self.n_worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
-        self.rng = np.random.default_rng(0) if rng is None else rng
+        self.rng = rng
         self.worlds = () if self.n_worlds is None else (self.n_worlds,)  # shape of a choice
         self._each = (*self.worlds, self.n_arms)  # shape of the scores for one choice
+
+    def _checked_setting(self, name: str, value: object) -> object:
+        return checks.generator("rng", value) if name == "rng" else value
 
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the scores (..., K) of the arms; higher is shown."""
@@ -103,13 +108,19 @@ class ScoringPolicy:
     def checked(self, contexts: ArrayLike) -> np.ndarray:
         """Return the contexts as floats; refuse them where they do not fit the policy."""
         contexts = checks.finite("contexts", contexts, longest=self.longest)
-        fits = contexts.ndim > 0 and self._fits(contexts.shape[:-1])
-        if not fits or self.n_features not in (None, contexts.shape[-1]):
-            k, d = self.n_arms or "K", self.n_features or "d"
-            expected = f"{(*self.worlds, k, d)}"
-            expected += f" or {(*self.worlds, d)}" if self.shares_rows else ", a row for each arm"
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
-        return contexts
+        lead = contexts.shape[:-1]
+        if contexts.ndim > 0 and self.n_features in (None, contexts.shape[-1]):
+            if self._fits(lead):
+                return contexts
+            if self.shares_rows and lead[-1:] == (1,) and self._fits((*lead[:-1], self.n_arms)):
+                return np.broadcast_to(contexts, (*lead[:-1], self.n_arms, contexts.shape[-1]))
+        k, d = self.n_arms or "K", self.n_features or "d"
+        expected = f"{(*self.worlds, k, d)}"
+        if self.shares_rows:
+            expected += f" or {(*self.worlds, d)}, and {('n', *self.worlds, 1, d)} for n visits"
+        else:
+            expected += ", a row for each arm"
+        raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
 
     def offer(self, contexts: np.ndarray, available: ArrayLike | None) -> np.ndarray:
         """Return the mask (..., K) of the arms on offer for contexts that are already checked."""
@@ -151,6 +162,22 @@ class ScoringPolicy:
         offered = self._offered(self.checked(contexts), available)
         best = offered == offered.max(axis=-1, keepdims=True)
         return best / best.sum(axis=-1, keepdims=True)
+
+    def add_arms(self, n: int = 1) -> None:
+        """Offer n arms more, with the ids that follow; nothing is known of them yet.
+
+        What is known of the others stays. A policy that keeps something for each arm overrides
+        ``_make_room``.
+        """
+        n = checks.integer("n", n, 1)
+        if self.n_arms is None:
+            raise ValueError(f"n: got {n}, expected none: this policy takes any number of arms")
+        self._make_room(n)
+        vars(self).update(n_arms=self.n_arms + n)
+        self._each = (*self.worlds, self.n_arms)
+
+    def _make_room(self, n: int) -> None:
+        pass
 
     def update(self, arm: ArrayLike, context: ArrayLike, reward: ArrayLike) -> None:
         """Learn from the reward of the arm played; a policy that learns overrides ``_learn``."""

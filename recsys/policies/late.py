@@ -9,7 +9,7 @@ from recsys import checks
 from recsys.policies.base import Policy
 
 
-class LateFeedback:
+class LateFeedback(checks.Checked):
     """Wraps a policy: its feedback waits until a batch is complete and is then handed on at once.
 
     Parameters
@@ -22,8 +22,11 @@ class LateFeedback:
 
     def __init__(self, policy: Policy, batch: int) -> None:
         self.policy = policy
-        self.batch = checks.integer("batch", batch, 1)
+        self.batch = batch
         self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def _checked_setting(self, name: str, value: object) -> object:
+        return checks.integer("batch", value, 1) if name == "batch" else value
 
     @property
     def learns(self) -> bool:
@@ -51,7 +54,7 @@ class LateFeedback:
         arms = checks.ids("arm", arm, 2**63 - 1)
         context, reward = checks.finite("context", context), checks.finite("reward", reward)
         self._waiting.append((arms.copy(), context.copy(), reward.copy()))
-        if len(self._waiting) == self.batch:
+        if len(self._waiting) >= self.batch:
             batch, self._waiting = self._waiting, []
             for feedback in batch:
                 self.policy.update(*feedback)

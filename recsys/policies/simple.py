@@ -44,8 +44,8 @@ class MostPopular(ScoringPolicy):
         super().__init__(n_arms, n_worlds, rng)
         self.learns = bool(learns)
         prior = checks.number("prior_impressions", prior_impressions, 1e-9)
-        self.clicks = np.full(self._each, checks.number("prior_clicks", prior_clicks, 0.0, prior))
-        self.impressions = np.full(self._each, prior)
+        self.prior = checks.number("prior_clicks", prior_clicks, 0.0, prior), prior
+        self.clicks, self.impressions = (np.full(self._each, value) for value in self.prior)
 
     @classmethod
     def from_log(
@@ -65,6 +65,13 @@ class MostPopular(ScoringPolicy):
     def scores(self, contexts: np.ndarray) -> np.ndarray:
         """Return the smoothed click rates (K,) or (S, K)."""
         return self.clicks / self.impressions
+
+    def _make_room(self, n: int) -> None:
+        grown = []
+        for counts, start in zip((self.clicks, self.impressions), self.prior, strict=True):
+            new = np.full((*counts.shape[:-1], n), start)
+            grown.append(np.concatenate([counts, new], axis=-1))
+        self.clicks, self.impressions = grown
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         cell = arms if self.n_worlds is None else (np.arange(self.n_worlds), arms)

@@ -7,8 +7,24 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 
+class Columns:
+    """Base of records: columns of one shape, as arrays; others are refused when they are made."""
+
+    def __post_init__(self) -> None:
+        shapes = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            shapes[field.name] = np.shape(column)
+            if shapes[field.name]:  # a single number stays what it is
+                object.__setattr__(self, field.name, np.asarray(column))
+        first, *rest = shapes.items()
+        for name, shape in rest:
+            if shape != first[1]:
+                raise ValueError(f"{name}: got shape {shape}, expected {first[1]}, as {first[0]}")
+
+
 @dataclass(frozen=True)
-class Visits:
+class Visits(Columns):
     """One visit (scalars) or many (arrays of one length): who came, and the click's uniform."""
 
     rounds: np.ndarray  # (n,) or scalar
@@ -20,7 +36,7 @@ class Visits:
 
 
 @dataclass(frozen=True)
-class Log:
+class Log(Columns):
     """Impressions in order of time, as a shop would store them."""
 
     rounds: np.ndarray  # (n,) increasing
@@ -41,7 +57,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Columns):
     """What a policy did: arrays (T,), or (S, T) for many worlds or seeds."""
 
     arms: np.ndarray  # product shown

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -7,10 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from recsys.linear import LinUCB
+from recsys.neural import NeuralUCB
+from recsys.policies import exploration
 from recsys.policies.base import Policy, ScoringPolicy, argmax_random_ties
-from recsys.policies.exploration import EpsilonGreedy
+from recsys.policies.exploration import EpsilonGreedy, chances_to_win
+from recsys.policies.late import LateFeedback
 from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
-from strategies import ByContext, modest, refuses, small_shop
+from strategies import ByContext, modest, refuses, small_shop, snapshot
 
 MAKERS: dict[str, Callable[[int, int | None], object]] = {
     "random": lambda k, s: RandomPolicy(k, s, np.random.default_rng(1)),
@@ -209,6 +214,130 @@ def test_one_row_may_be_shared_by_all_arms():
     for name in ("random", "popular", "epsilon-popular"):
         assert MAKERS[name](5, None).select(np.ones(3)) in range(5)
         assert MAKERS[name](5, 2).select(np.ones((2, 3))).shape == (2,)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 7])  # 5 visits to 5 arms among them
+def test_a_batch_of_shared_rows_has_one_meaning_whatever_its_length(n: int):
+    rows = np.random.default_rng(0).standard_normal((n, 1, 3))
+    for name in ("random", "popular", "epsilon", "epsilon-popular"):
+        policy = MAKERS[name](5, None)
+        chances = policy.probabilities(rows)
+        assert chances.shape == (n, 5) and policy.select(rows).shape == (n,)
+        for row, chance in zip(rows, chances, strict=True):
+            assert np.array_equal(policy.probabilities(row), chance)
+            assert np.array_equal(policy.probabilities(row[0]), chance)
+        two = MAKERS[name](5, 2)
+        assert two.select(np.stack([rows, rows], axis=1)).shape == (n, 2)
+        if n not in (1, 5):  # one row is one visit, five are a row for each arm
+            with refuses("contexts", policy):
+                policy.select(rows[:, 0])
+            with pytest.raises(ValueError, match=r"\('n', 1, 3\)|\('n', 1, 'd'\) for n visits"):
+                policy.select(rows[:, 0])
+
+
+def test_settings_are_checked_when_they_are_given_and_whenever_they_are_set():
+    policy = EpsilonGreedy(MostPopular(5), 0.3)
+    late = LateFeedback(policy, 3)
+    for bad in (0, 7, "rng", np.random.RandomState(0), np.random.SeedSequence(1)):
+        for make in (
+            lambda rng: RandomPolicy(5, rng=rng),
+            lambda rng: MostPopular(5, rng=rng),
+            lambda rng: EpsilonGreedy(MostPopular(5), 0.1, rng),
+            lambda rng: LinUCB(5, 3, rng=rng),
+            lambda rng: NeuralUCB(3, (4,), rng=rng),
+        ):
+            with refuses("rng"):
+                make(bad)
+        with refuses("rng", policy):
+            policy.rng = bad
+        with refuses("rng", policy):
+            policy.policy.rng = bad
+    for bad in (-0.1, 1.1, np.nan, "0.3", None):
+        with refuses("epsilon", policy):
+            policy.epsilon = bad
+    for bad in (0, 2.5, "3", None):
+        with refuses("batch", late):
+            late.batch = bad
+    with pytest.raises(AttributeError, match="n_arms"):
+        policy.policy.n_arms = 7
+    policy.epsilon, late.batch = 0.5, 1
+    late.update(2, np.ones(3), 1.0)
+    assert policy.policy.clicks[2] == 3.0
+
+
+@pytest.mark.parametrize("worlds", [None, 2])
+def test_a_policy_with_new_arms_is_one_that_had_them(worlds: int | None):
+    lead = () if worlds is None else (worlds,)
+    row = np.ones((*lead, 3))
+    for name in ("random", "popular", "epsilon-popular"):
+        grown, larger = MAKERS[name](5, worlds), MAKERS[name](7, worlds)
+        for policy in (grown, larger):
+            policy.update(np.full(lead, 3), row, np.ones(lead))
+        grown.add_arms(2)
+        for policy in (grown, larger):
+            policy.update(np.full(lead, 6), row, np.ones(lead))
+        assert np.array_equal(grown.probabilities(row), larger.probabilities(row))
+        assert snapshot(grown) == snapshot(larger)
+    for bad in (0, -1, 1.5, "2", None):
+        with refuses("n", grown):
+            grown.add_arms(bad)
+    with refuses("n"):
+        ByAnyNumber(None).add_arms(2)
+
+
+# ---------------------------------------------------------------------- chances to win
+
+
+def many_draws(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and spreads of n arms; some draws are all but sure."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(n), np.exp(rng.standard_normal(n) - 1) * (rng.random(n) < 0.8)
+
+
+def test_very_many_arms_take_chances_that_their_draws_bear_out():
+    mean, spread = many_draws(2_000)
+    chances, rng = chances_to_win(mean, spread), np.random.default_rng(1)
+    wins = np.zeros(2_000)
+    for _ in range(40):
+        draws = mean + spread * rng.standard_normal((500, 2_000))
+        wins += np.bincount(draws.argmax(axis=1), minlength=2_000)
+    expected = 20_000 * chances
+    often = expected > 5
+    found = np.append(wins[often], wins[~often].sum())
+    expected = np.append(expected[often], expected[~often].sum())
+    assert stats.chisquare(found, expected).pvalue > 1e-3
+
+
+def test_chances_to_win_need_memory_in_proportion_to_the_arms():
+    """All pairs of 4,000 arms and their 57 quantiles would be 7 GB in one array."""
+    peaks = []
+    for n in (2_000, 4_000):
+        tracemalloc.start()
+        chances_to_win(*many_draws(n))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.5 * peaks[0] < 2**27
+
+
+@pytest.mark.parametrize("freedom", [None, 3.0])
+def test_leaving_out_points_changes_no_chance(
+    freedom: float | None, monkeypatch: pytest.MonkeyPatch
+):
+    mean, spread = many_draws(200)
+    degrees = None if freedom is None else np.full(200, freedom)
+    few = chances_to_win(mean, spread, degrees)
+    monkeypatch.setattr(exploration, "POINTS", 10**6)
+    assert np.abs(few - chances_to_win(mean, spread, degrees)).max() < 1e-4
+
+
+def test_chances_of_students_draws_are_their_frequencies():
+    rng = np.random.default_rng(2)
+    mean, spread, freedom = rng.standard_normal(6), rng.uniform(0.3, 2, 6), np.arange(2.0, 8.0)
+    draws = mean + spread * rng.standard_t(freedom, size=(100_000, 6))
+    wins = np.bincount(draws.argmax(axis=1), minlength=6) / 100_000
+    assert np.abs(wins - chances_to_win(mean, spread, freedom)).max() < 6e-3
+    normal = chances_to_win(mean, spread, np.full(6, 1e7))
+    assert np.allclose(normal, chances_to_win(mean, spread), atol=1e-5)
 
 
 def test_epsilon_zero_is_the_wrapped_policy_and_epsilon_one_is_uniform():

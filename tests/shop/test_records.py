@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.shop.records import Log, Visits
-from strategies import modest
+from recsys.shop.records import Log, Trace, Visits
+from strategies import modest, refuses
 
 COLUMNS = ("rounds", "users", "products", "clicks", "propensities")
 
@@ -73,3 +73,24 @@ def test_records_cannot_be_reassigned():
         numbered_log(0, 2).clicks = np.ones(2)
     with pytest.raises(FrozenInstanceError):
         Visits(np.arange(1), np.arange(1), np.zeros(1)).users = np.ones(1)
+
+
+def test_columns_of_unequal_length_are_refused_where_they_meet():
+    columns = {name: np.zeros(4) for name in COLUMNS}
+    for name in COLUMNS[1:]:
+        with refuses(name):
+            Log(**(columns | {name: np.zeros(3)}))
+        with refuses(name):
+            Log(**(columns | {name: 0.0}))
+    with refuses("users"):
+        Visits(np.arange(3), np.arange(2), np.zeros(3))
+    with refuses("best"):
+        Trace(np.zeros(3), np.zeros(3), np.zeros(3), np.zeros((3, 2)))
+
+
+def test_lists_become_arrays_that_can_be_cut_and_joined():
+    log = Log([0, 1, 2], [5, 6, 7], [1, 1, 0], [0.0, 1.0, 0.0], [0.5, 0.5, 1.0])
+    assert len(log + log[1:]) == 5 and log[np.array([True, False, True])].users.tolist() == [5, 7]
+    visit = Visits(3, 4, 0.25)
+    assert (visit.rounds, visit.users, visit.uniforms) == (3, 4, 0.25)
+    assert isinstance(visit.users, int)
