@@ -51,6 +51,9 @@ The ground
 ``linear.widths``           ... and how the widths of many arms are read quickly
 ``linear.packed``           ... symmetric matrices as triangles, half the numbers
 ``linear.late_sums``        ... and sums that are read seldom, added to in bulk
+``linear.state``            ... by name: written down, taken over, widened by new models
+``linear.persistence``      a policy reads a log at once, takes new arms, goes to disk
+``linear.unknown_noise``    Thompson sampling that learns how noisy rewards are
 ``linear.products``         rows times many vectors or matrices in one call
 =========================== ========================================================================
 
@@ -83,7 +86,8 @@ The ground
 ``recsys.lab``: experiments
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 =========================== ========================================================================
-``lab.experiment``          policies against the shop with common random numbers
+``lab.experiment``          policies against the shop or a data set, with common random numbers
+``lab.table``               a data set as a world: rounds with the reward of every arm
 ``lab.serving``             a policy that stands still for a day, and is trained anew at night
 ``lab.parallel``            one function over many seeds or cases, in parallel
 ``lab.metrics``             log loss, AUC, calibration, exposure, rates from logs

@@ -1,4 +1,4 @@
-"""Experiments: policies against the shop, over many seeds, and what came out."""
+"""Experiments: policies against the shop or a data set, over many seeds, and what came out."""
 
 from recsys.lab.arena import DAY, LOG, informed, open_shops
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
@@ -18,6 +18,7 @@ from recsys.lab.metrics import (
 )
 from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve
+from recsys.lab.table import RewardTable
 
 __all__ = [
     "DAY",
@@ -25,6 +26,7 @@ __all__ = [
     "LOG",
     "Estimate",
     "LinearPlay",
+    "RewardTable",
     "auc",
     "band",
     "band_curve",

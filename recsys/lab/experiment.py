@@ -1,7 +1,7 @@
-"""Policies against the shop: runs with common random numbers, replicated over seeds.
+"""Policies against the shop or a data set: runs with common random numbers, over many seeds.
 
-Every policy meets the same visits and the same click uniforms and draws from a generator of its
-own name, so adding a policy to a comparison changes nobody else's rewards.
+In a shop every policy meets the same visits and the same click uniforms and draws from a generator
+of its own name, so adding a policy to a comparison changes nobody else's rewards.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from recsys import checks
 from recsys.lab.parallel import over_seeds
 from recsys.lab.serving import CHUNK, choose
+from recsys.lab.table import RewardTable
 from recsys.policies import Policy
 from recsys.shop import Featurizer, Log, Shop, ShopConfig, Trace
 
@@ -22,52 +23,106 @@ Contestant = Callable[[Shop, np.random.Generator], tuple[Policy, Featurizer]]
 
 
 def run(
-    shops: Shop | Sequence[Shop],
+    worlds: Shop | RewardTable | Sequence[Shop] | Sequence[RewardTable],
     policy: Policy,
-    featurizers: Featurizer | Sequence[Featurizer],
-    start: int,
-    n: int,
+    featurizers: Featurizer | Sequence[Featurizer] | None = None,
+    start: int = 0,
+    n: int | None = None,
 ) -> Trace:
-    """Let a policy serve the visits ``start`` to ``start + n - 1``.
+    """Let a policy serve the visits ``start`` to ``start + n - 1`` of a shop or a data set.
 
     A policy that learns is served round by round and updated after each reward; one that does not
-    is served in bulk (one shop only). The clocks of the shops stay.
+    is served in bulk (one world only). The clocks of shops stay.
 
     Parameters
     ----------
-    shops : Shop, or S shops for a policy with ``n_worlds=S``
+    worlds : Shop or RewardTable, or S of them for a policy with ``n_worlds=S``
     policy : Policy
-    featurizers : one featurizer for each shop, in the same form
+    featurizers : one featurizer for each shop, in the same form; none for tables
     start, n : int
-        First round and number of rounds.
+        First round and number of rounds; a table is by default played to its end.
 
     Returns
     -------
     Trace
-        Arrays (n,) for one shop, (S, n) for a sequence of shops.
+        Arrays (n,) for one world, (S, n) for a sequence. In a table ``mu`` is the reward.
 
     Raises
     ------
     ValueError
-        If the featurizers do not match the shops, or a policy that does not learn gets many.
+        If the featurizers do not match the worlds, rounds go beyond a table's end, or a policy that
+        does not learn gets many worlds.
     """
-    single = isinstance(shops, Shop)
-    worlds = [shops] if single else list(shops)
-    makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers)
-    start, n = checks.integer("start", start, 0), checks.integer("n", n, 1)
-    if not worlds or len(makers) != len(worlds):
-        raise ValueError(f"featurizers: got {len(makers)}, expected one per shop: {len(worlds)}")
+    single = isinstance(worlds, Shop | RewardTable)
+    all_worlds = [worlds] if single else list(worlds)
+    tables = [world for world in all_worlds if isinstance(world, RewardTable)]
+    shops = [world for world in all_worlds if isinstance(world, Shop)]
+    if not all_worlds or len(all_worlds) not in (len(tables), len(shops)):
+        found = ", ".join(sorted({type(world).__name__ for world in all_worlds})) or "none"
+        raise ValueError(f"worlds: got {found}, expected shops, or tables: RewardTable(...)")
+    start = checks.integer("start", start, 0)
     if not single and not policy.learns:
-        raise ValueError(f"shops: got {len(worlds)}, expected one shop for a policy that is fixed")
-    arms = np.empty((n, len(worlds)), dtype=np.int64)
-    shown, best, rewards = (np.empty((n, len(worlds))) for _ in range(3))
+        raise ValueError(f"worlds: got {len(all_worlds)}, expected one for a policy that is fixed")
+    if tables:
+        traces = _through_tables(tables, policy, featurizers, start, n, single)
+    else:
+        makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers or ())
+        if len(makers) != len(shops):
+            expected = f"one per shop: {len(shops)}"
+            raise ValueError(f"featurizers: got {len(makers)}, expected {expected}")
+        n = checks.integer("n", n, 1)
+        traces = _through_shops(shops, policy, makers, start, n, single)
+    return Trace(*(a[:, 0] if single else a.T for a in traces))
+
+
+def _through_tables(
+    tables: list[RewardTable],
+    policy: Policy,
+    featurizers: object,
+    start: int,
+    n: int | None,
+    single: bool,
+) -> tuple[np.ndarray, ...]:
+    """Play the same rounds of all tables: arms, rewards, rewards again, best ones, (n, S) each."""
+    if featurizers is not None:
+        raise ValueError("featurizers: got some, expected none: a table's contexts are rows")
+    shapes = {(len(t), t.contexts.shape[1:], t.rewards.shape[1:]) for t in tables}
+    if len(shapes) != 1:
+        raise ValueError(f"worlds: got tables of {len(shapes)} shapes, expected one for all")
+    length = len(tables[0])
+    n = checks.integer("n", length - start if n is None else n, 1, length - start)
+    rounds = slice(start, start + n)
+    rewards = np.stack([t.rewards[rounds] for t in tables], axis=1)  # (n, S, K)
+    offers = np.stack([t.available[rounds] for t in tables], axis=1)
+    if policy.learns:
+        contexts = np.stack([t.contexts[rounds] for t in tables], axis=1)
+        parts = (contexts, rewards, offers)
+        parts = tuple(part[:, 0] for part in parts) if single else parts
+        arms = _learn(policy, *parts).reshape(n, -1)
+    else:
+        arms = tables[0].choices(policy, rounds)[:, None]
+    earned = np.take_along_axis(rewards, arms[..., None], axis=-1)[..., 0]
+    return arms, earned, earned, np.where(offers, rewards, -np.inf).max(axis=-1)
+
+
+def _through_shops(
+    shops: list[Shop],
+    policy: Policy,
+    makers: list[Featurizer],
+    start: int,
+    n: int,
+    single: bool,
+) -> tuple[np.ndarray, ...]:
+    """Serve all shops: arms, rewards, click probabilities shown and best ones, (n, S) each."""
+    arms = np.empty((n, len(shops)), dtype=np.int64)
+    shown, best, rewards = (np.empty((n, len(shops))) for _ in range(3))
     if not policy.learns:
-        arms[:, 0], _ = choose(shops, policy, makers[0], shops.visits(start, n))
-    chunk = _visits_at_a_time(worlds, makers, start) if policy.learns else CHUNK
+        arms[:, 0], _ = choose(shops[0], policy, makers[0], shops[0].visits(start, n))
+    chunk = _visits_at_a_time(shops, makers, start) if policy.learns else CHUNK
     for first in range(0, n, chunk):
         size = min(chunk, n - first)
-        visits = [shop.visits(start + first, size) for shop in worlds]
-        pairs = list(zip(worlds, visits, strict=True))
+        visits = [shop.visits(start + first, size) for shop in shops]
+        pairs = list(zip(shops, visits, strict=True))
         mu = np.stack([shop.click_probabilities(v) for shop, v in pairs], axis=1)
         on_sale = np.stack([shop.available(v.rounds) for shop, v in pairs], axis=1)
         uniforms = np.stack([v.uniforms for v in visits], axis=1)  # (size, S)
@@ -80,7 +135,7 @@ def run(
         shown[rows] = np.take_along_axis(mu, arms[rows, :, None], axis=-1)[..., 0]
         best[rows] = np.where(on_sale, mu, 0.0).max(axis=-1)
         rewards[rows] = uniforms < shown[rows]
-    return Trace(*(a[:, 0] if single else a.T for a in (arms, rewards, shown, best)))
+    return arms, rewards, shown, best
 
 
 def _visits_at_a_time(shops: list[Shop], makers: list[Featurizer], start: int) -> int:
@@ -94,21 +149,26 @@ def _learn(
     contexts: np.ndarray,
     mu: np.ndarray,
     on_sale: np.ndarray,
-    uniforms: np.ndarray,
+    uniforms: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...)."""
-    n, K = len(uniforms), mu.shape[-1]
+    """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...).
+
+    The reward is a click if the visit's uniform is below mu, and without uniforms mu itself.
+    """
+    n, K = len(mu), mu.shape[-1]
     shared = contexts.ndim == on_sale.ndim  # a row of its own for each arm is an axis more
     offers = [None] * n if on_sale.all() else on_sale
     # the arms of all worlds in one row, in which arm a of world w has the place w K + a
     chances, rows = mu.reshape(n, -1), contexts.reshape(n, -1, contexts.shape[-1])
-    first = K * np.arange(len(uniforms[0])) if uniforms.ndim == 2 else 0
-    arms = np.empty(uniforms.shape, dtype=np.int64)
+    first = K * np.arange(mu.shape[1]) if mu.ndim == 3 else 0
+    arms = np.empty(mu.shape[:-1], dtype=np.int64)
     for t in range(n):
         arm = policy.select(contexts[t], offers[t])
         arms[t] = arm
         place = first + arm
-        reward = (uniforms[t] < chances[t].take(place)).astype(float)
+        reward = chances[t].take(place)
+        if uniforms is not None:
+            reward = (uniforms[t] < reward).astype(float)
         policy.update(arm, contexts[t] if shared else rows[t].take(place, axis=0), reward)
     return arms
 

@@ -8,11 +8,13 @@ from recsys.linear.linucb import (
     SlidingWindowLinUCB,
 )
 from recsys.linear.memory import RidgeMemory
+from recsys.linear.unknown_noise import NormalInverseGammaThompson
 
 __all__ = [
     "DiscountedLinUCB",
     "LinUCB",
     "LinearThompson",
+    "NormalInverseGammaThompson",
     "RidgeMemory",
     "SharedLinUCB",
     "SlidingWindowLinUCB",

@@ -29,6 +29,9 @@ class WindowMemory(RidgeMemory):
     """
 
     refresh_every = 64
+    forgetting = ("window",)
+    of_models = (*RidgeMemory.of_models, "_rows")
+    of_rounds = ("rounds", "_model", "_x", "_reward")
 
     def __init__(
         self,
@@ -119,6 +122,10 @@ class DiscountedMemory(LinearMemory):
     of the largest one: features should be of comparable size.
     """
 
+    forgetting = ("gamma",)
+    of_models = ("_last", "_G", "_G_tilde", "_b", "_axes", "_values", "_b_axes", "_spread")
+    of_rounds = ("rounds",)
+
     def __init__(
         self,
         n_models: int,
@@ -190,6 +197,8 @@ class DiscountedMemory(LinearMemory):
     def _decompose(self, at: tuple) -> None:
         """Compute what follows from G, G̃ and b of a model, or of one in each world."""
         values, vectors = np.linalg.eigh(self._G[at])
+        largest = values.max()
+        self._watch(self.ridge + max(values.min(), 0.0), largest)
         axes = vectors.swapaxes(-1, -2)
         self._values[at], self._axes[at] = np.maximum(values, 0.0), axes
         self._b_axes[at] = np.matvec(axes, self._b[at])

@@ -22,10 +22,11 @@ import numpy as np
 from recsys import checks
 from recsys.linear.forgetful_memory import DiscountedMemory, WindowMemory
 from recsys.linear.memory import LinearMemory, RidgeMemory
-from recsys.policies import ThompsonSampling, UpperConfidence
+from recsys.linear.persistence import PersistentPolicy
+from recsys.policies import ThompsonSampling
 
 
-class LinUCB(UpperConfidence):
+class LinUCB(PersistentPolicy):
     """Disjoint LinUCB (``alg-linucb``; Li, Chu, Langford & Schapire 2010, with a ridge λ).
 
     Each arm a has a ridge regression of its own (``thm-ridge``). It shows the arm with the largest
@@ -55,6 +56,7 @@ class LinUCB(UpperConfidence):
 
     learns = True
     longest = 1e100  # beyond it a product of sums could overflow
+    fixed = (*PersistentPolicy.fixed, "gamma", "window", "memory")
     disjoint = True  # one model for each arm; False: one for all arms
 
     def __init__(
@@ -67,7 +69,7 @@ class LinUCB(UpperConfidence):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(n_arms, n_worlds, rng)
-        self.alpha = checks.number("alpha", alpha, 0.0)
+        self.alpha = alpha
         self.n_features = checks.integer("n_features", n_features, 1)
         self.memory = self._new_memory(self.n_arms if self.disjoint else 1, ridge)
 
@@ -166,12 +168,44 @@ class SlidingWindowLinUCB(LinUCB):
 class SharedLinUCB(LinUCB):
     """LinUCB with one θ for all arms, whose rows (K, d) must tell the arms apart.
 
-    What one arm teaches holds for all. Takes the parameters of ``LinUCB``; ``theta`` is (d,) and
-    ``A_inv`` is (d, d).
+    What one arm teaches holds for all. ``theta`` is (d,) and ``A_inv`` is (d, d).
+
+    Parameters
+    ----------
+    n_arms, n_features, alpha, ridge, n_worlds, rng :
+        As for ``LinUCB``.
+    gamma : float, optional
+        Discount of a round, as in ``DiscountedLinUCB``.
+    window : int, optional
+        Number of rounds that count, as in ``SlidingWindowLinUCB``. Without either all count.
     """
 
     disjoint = False
     shares_rows = False
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        alpha: float = 1.0,
+        ridge: float = 1.0,
+        n_worlds: int | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        gamma: float | None = None,
+        window: int | None = None,
+    ) -> None:
+        if gamma is not None and window is not None:
+            found = f"{window!r} beside a gamma of {gamma!r}"
+            raise ValueError(f"window: got {found}, expected one way to forget")
+        self.gamma, self.window = gamma, window  # the memory checks them
+        super().__init__(n_arms, n_features, alpha, ridge, n_worlds, rng)
+
+    def _new_memory(self, n_models: int, ridge: float) -> LinearMemory:
+        size = (n_models, self.n_features, ridge, self.n_worlds)
+        if self.gamma is not None:
+            return DiscountedMemory(*size, self.gamma)
+        return RidgeMemory(*size) if self.window is None else WindowMemory(*size, self.window)
 
     @property
     def theta(self) -> np.ndarray:

@@ -20,7 +20,8 @@ S worlds add a leading axis to every array. The policy that owns the memory chec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Self
 
 import numpy as np
 
@@ -28,12 +29,13 @@ from recsys import checks
 from recsys.linear.late_sums import LateSums
 from recsys.linear.packed import Packing, add_outer, times
 from recsys.linear.products import inner_products, outer, outside, within
+from recsys.linear.state import KeptState
 from recsys.linear.widths import widths_of
 
 TRUSTED = (1e-2, 1e4)  # growth of a rank-one update outside of which it loses too many digits
 
 
-class LinearMemory:
+class LinearMemory(KeptState):
     """Base: M ridge regressions over d features in each world.
 
     Parameters
@@ -117,6 +119,8 @@ class RidgeMemory(LinearMemory):
     """
 
     refresh_every = 1024  # updates of one model between two fresh inverses
+    of_models = ("_A", "_inverse", "_b", "_theta", "_age")
+    in_a_row = True
 
     def __init__(
         self, n_models: int, n_features: int, ridge: float = 1.0, n_worlds: int | None = None
@@ -131,6 +135,7 @@ class RidgeMemory(LinearMemory):
         self._inverse = np.tile(start / self.ridge, (n, 1))  # A⁻¹
         self._b, self._theta = np.zeros((n, d)), np.zeros((n, d))
         self._age = np.zeros(n, dtype=np.int64)  # updates since the last fresh inverse
+        self._start = start / self.ridge
         self._widths = widths_of(self._inverse, self._packing, self.shape, self.ridge)
 
     def estimates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +157,28 @@ class RidgeMemory(LinearMemory):
             self._sums.sums[one] += self._packing.pack(X.T @ X)
             self._b[one] += r @ X
             self._invert(one)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return A, A⁻¹, b, θ̂ and what is kept to read widths quickly, by name."""
+        return super().state() | self._widths.state()
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of another memory, to the last bit."""
+        super().restore(state)
+        self._widths.restore(state)
+
+    def with_models(self, n: int) -> Self:
+        """Return a memory with n models more."""
+        more = super().with_models(n)
+        for at in np.flatnonzero((more._inverse != more._start).any(axis=1)):
+            more._widths.follow(int(at), more._theta[at], 0.0, True)
+        return more
+
+    @property
+    def _A(self) -> np.ndarray:
+        """A of all models in one row, as triangles; a view."""
+        self._sums.settle()
+        return self._sums.sums
 
     @property
     def A(self) -> np.ndarray:
@@ -201,15 +228,20 @@ class RidgeMemory(LinearMemory):
         due = age >= self.refresh_every or not TRUSTED[0] <= growth <= TRUSTED[1]
         if due:
             self._refresh(at)
-        self._widths.follow(at, direction, step, due)
+        self._widths.follow(at, direction, step, due, x)
         self._theta[at] = times(A_inv, b)
 
     def _refresh(self, at: int) -> None:
         """Compute A⁻¹ from A: it is old, or the last update was badly scaled."""
         self._recount(at)
-        A = self._packing.unpack(self._sums.sums[at])
-        self._inverse[at] = self._packing.pack(fresh_inverse(A))
+        self._inverse[at] = self._packing.pack(self._fresh(at))
         self._age[at] = 0
+
+    def _fresh(self, one: int) -> np.ndarray:
+        """Return the inverse of A of one model."""
+        inverse, ends = inverse_and_ends(self._packing.unpack(self._sums.sums[one]))
+        self._watch(*ends)
+        return inverse
 
     def _rank_one_in_each(
         self, at: np.ndarray, x: np.ndarray, reward: np.ndarray, sign: float
@@ -232,7 +264,7 @@ class RidgeMemory(LinearMemory):
 
     def _invert(self, one: int) -> None:
         """Compute all that follows from A and b of one model, after many rows came at once."""
-        inverse = fresh_inverse(self._packing.unpack(self._sums.sums[one]))
+        inverse = self._fresh(one)
         self._inverse[one] = self._packing.pack(inverse)
         self._age[one] = 0
         self._theta[one] = inverse @ self._b[one]
@@ -248,7 +280,12 @@ class RidgeMemory(LinearMemory):
 
 
 def fresh_inverse(A: np.ndarray) -> np.ndarray:
-    """Return the inverse (d, d) of a symmetric positive definite matrix, exactly symmetric.
+    """Return the inverse (d, d) of a symmetric positive definite matrix, exactly symmetric."""
+    return inverse_and_ends(A)[0]
+
+
+def inverse_and_ends(A: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """Return the inverse, and the least and the largest eigenvalue of what was inverted.
 
     Features of very different size do no harm: they are first scaled by powers of two, which
     rounds nothing, so that the diagonal is near 1. The inverse of λI is exactly I/λ.
@@ -257,4 +294,5 @@ def fresh_inverse(A: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(A * outer(scale, scale))
     floor = len(A) * np.finfo(float).eps * values[-1]  # rounding may push a small value below 0
     inverse = (vectors / np.maximum(values, floor)) @ vectors.T
-    return (inverse + inverse.T) / 2 * outer(scale, scale)
+    inverse = (inverse + inverse.T) / 2 * outer(scale, scale)
+    return inverse, (float(values[0]), float(values[-1]))

@@ -18,11 +18,14 @@ Shapes: M models, d features; worlds add a leading axis where all triangles are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from recsys.linear.packed import Packing
 from recsys.linear.products import quadratic_forms, vecdot
 
+LONG = 1e6  # ‖x‖²/λ of a row after which a model is kept as a triangle
 LARGE = 2**18  # numbers in all matrices from which reading them takes longer than calling NumPy
 
 
@@ -65,10 +68,26 @@ class FromTriangles:
             self._matrices = self.packing.unpack(self.inverses)
         return self._matrices
 
-    def follow(self, at: int | np.ndarray, direction: np.ndarray, step: float, fresh: bool) -> None:
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what is kept besides the inverses, by name."""
+        return {}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of another one of the same form, whose inverses have come."""
+        self._matrices = None
+
+    def follow(
+        self,
+        at: int | np.ndarray,
+        direction: np.ndarray,
+        step: float,
+        fresh: bool,
+        x: np.ndarray | None = None,
+    ) -> None:
         """Take note that the inverse of a model has changed, or of one in each world.
 
-        It lost ``step`` times the outer product of ``direction``; ``fresh``: it is another one.
+        It lost ``step`` times the outer product of ``direction`` by the row x; ``fresh``: it is
+        another one.
         """
         if self._matrices is not None:
             self._matrices[at] = self.packing.unpack(self.inverses[at])
@@ -124,13 +143,39 @@ class FewRows(FromTriangles):
             squared[self.whole] = quadratic_forms(matrices, rows[self.whole])
         return squared
 
-    def follow(self, at: int, direction: np.ndarray, step: float, fresh: bool) -> None:
-        """Keep one more correction of the model, or its inverse as it is now."""
+    def follow(
+        self,
+        at: int,
+        direction: np.ndarray,
+        step: float,
+        fresh: bool,
+        x: np.ndarray | None = None,
+    ) -> None:
+        """Keep one more correction of the model, or its inverse as it is now.
+
+        Corrections are taken from ‖x‖²/λ, so after a long row too few digits would be left.
+        """
         super().follow(at, direction, step, fresh)
+        fresh = fresh or (x is not None and x.dot(x) > LONG * self.ridge)
         if fresh or self.places[at] >= 0 or self.counts[at] >= self.limit:
             self._replace(at)
         else:
             self._correct(at, direction, step)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the corrections and the triangles that are in use."""
+        used = {name: getattr(self, name)[: self.n] for name in ("vectors", "steps", "models")}
+        used |= {name: getattr(self, name) for name in ("counts", "places", "whole")}
+        return used | {"triangles": self.triangles[: len(self.whole)]}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over corrections and triangles."""
+        super().restore(state)
+        self.n, self.whole = len(state["steps"]), state["whole"].copy()
+        while len(self.steps) < self.n:
+            self._grow()
+        for name in ("vectors", "steps", "models", "counts", "places", "triangles"):
+            getattr(self, name)[: len(state[name])] = state[name]
 
     def _correct(self, model: int, vector: np.ndarray, step: float) -> None:
         """Take step u uᵀ from a model."""

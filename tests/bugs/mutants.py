@@ -714,4 +714,43 @@ MUTANTS: list[Mutant] = [
         after="pass",
         killed_by="tests/lab/test_parallel.py::test_a_call_that_the_cluster_gives_up_ends_the_sweep",
     ),
+    Mutant(
+        name="archive-written-over-the-older-file",
+        file="archive.py",
+        before='beside = path.with_name(f".{path.name}.{os.getpid()}.part")',
+        after="beside = path",
+        killed_by=(
+            "tests/test_archive.py::test_a_save_that_fails_leaves_the_older_file_and_nothing_else"
+        ),
+    ),
+    Mutant(
+        name="best-reward-of-a-table-that-is-not-on-offer",
+        file="lab/experiment.py",
+        before="np.where(offers, rewards, -np.inf).max(axis=-1)",
+        after="rewards.max(axis=-1)",
+        killed_by="tests/lab/test_table.py::test_a_run_is_the_plain_loop",
+    ),
+    Mutant(
+        name="every-round-counts-twice-for-the-noise",
+        file="linear/unknown_noise.py",
+        before="self.shape + self.rounds / 2",
+        after="self.shape + self.rounds",
+        killed_by="tests/linear/test_unknown_noise.py::test_the_belief_is_the_posterior",
+    ),
+    Mutant(
+        name="new-arms-inherit-what-the-first-know",
+        file="linear/state.py",
+        before="slice(n_models))] = old",
+        after="slice(-n_models, None))] = old",
+        killed_by=(
+            "tests/linear/test_persistence.py::test_new_arms_know_nothing_and_the_others_all_they_knew"
+        ),
+    ),
+    Mutant(
+        name="corrections-of-long-rows-kept",
+        file="linear/widths.py",
+        before="(x is not None and x.dot(x) > LONG * self.ridge)",
+        after="False",
+        killed_by="tests/linear/test_widths.py::test_long_rows_are_not_subtracted_from_longer_ones",
+    ),
 ]

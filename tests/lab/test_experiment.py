@@ -388,7 +388,7 @@ def test_a_policy_for_another_number_of_arms_or_worlds_is_refused_before_a_round
 def test_many_shops_at_once_are_for_policies_that_learn():
     shops = [small_shop(0), small_shop(1)]
     policy = RandomPolicy(12, 2)
-    with refuses("shops", shops, policy):
+    with refuses("worlds", shops, policy):
         run(shops, policy, [JointFeatures(s) for s in shops], 0, 5)
 
 

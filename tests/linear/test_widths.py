@@ -68,6 +68,20 @@ def test_a_row_that_costs_digits_is_kept_as_a_fresh_inverse():
         assert np.array_equal(plain.estimates(row)[1], sparing.estimates(row)[1])
 
 
+def test_long_rows_are_not_subtracted_from_longer_ones():
+    """Each row is 99 times as long as its direction was uncertain: all are within ``TRUSTED``."""
+    plain, sparing = memories(2, 16, 1.0)
+    row, growth = np.eye(16)[0], 1.0
+    for memory in (plain, sparing):
+        growth = 1.0
+        for _ in range(4):
+            memory.add(np.array(1), 99.0 * np.sqrt(growth) * row, np.array(1.0))
+            growth *= 1 + 99.0**2
+    exact = 1 / np.sqrt(growth)
+    for memory in (plain, sparing):
+        assert memory.estimates(row)[1][1] == pytest.approx(exact, rel=1e-7)
+
+
 @pytest.mark.parametrize("kind", [LinUCB, SlidingWindowLinUCB])
 def test_a_large_policy_chooses_as_one_world_of_many_does(kind: type[LinUCB]):
     d = 20
