@@ -46,11 +46,11 @@ def informed(
 ) -> tuple[Policy, list[Featurizer]]:
     """Let a fresh agent read the logs; return it, and how it sees each shop.
 
-    An agent with a method ``read`` (a network) reads the rows in a thousand steps of training, any
-    other as if it had chosen them itself. With ``epsilon`` it then plays ε-greedily.
+    An agent with a schedule of training (a network) reads the rows in a thousand steps, any other as
+    if it had chosen them itself. With ``epsilon`` it then plays ε-greedily.
     """
     views = [view(shop) for shop in shops]
-    if hasattr(agent, "read"):
+    if hasattr(agent, "schedule"):
         pairs = list(zip(views, logs, strict=True))
         rows = np.stack([v.rows(log.users, log.products, log.rounds) for v, log in pairs])
         agent.read(rows, np.stack([log.clicks for log in logs]), steps=1_000)
