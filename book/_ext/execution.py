@@ -5,6 +5,9 @@ execute one page after the other while it reads them. Pages with a cell tagged `
 first, each alone on the machine; the others follow, two at a time, while Sphinx reads those that
 are done. Each page has a kernel, and a process, of its own, so the order is of no influence.
 
+A kernel gets from the machine only what `surroundings` lets through, and a page that was executed
+with another checkout's `recsys` is refused. When a build is given up, so are its kernels.
+
 What a build executed is kept in ``_build/executed``, under a name made of the page's cells, the
 sources of the modules of ``recsys`` that they need, and the pinned environment. A build never
 looks there. ``.ci/page`` does (`one_page.py` sets the environment variable below).
@@ -16,12 +19,13 @@ import os
 import platform
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter, sleep, time, time_ns
+from typing import TextIO
 
 import myst_nb.sphinx_
 import nbformat
@@ -31,17 +35,28 @@ from myst_nb.core.execute import ExecutionError, NotebookClientBase, create_clie
 from myst_nb.core.loggers import LoggerType
 from myst_nb.core.read import create_nb_reader
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
+from made_from import commit
 from page_modules import Package
+from surroundings import ROOT, OwnKernel, foreign, question, surroundings
+from written import write_text
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows has none: there two builds at once are not noticed
+    flock = None
 
 AT_ONCE = min(2, os.cpu_count() or 1)
 REUSE = "BOOK_REUSES_EXECUTED"  # where it is set, unchanged pages are not executed again
 STORE, RECORD = "executed", "execution.json"
+SECOND_RUN = "second-run.json"  # what `nbval_glue` found equal to this build's outputs
+SOON = 20  # seconds within which a kernel that was ended is missed
 # Seconds of `piece_of_work` on the machine for which limits of time are set.
 REFERENCE = 0.0027
 # A page whose cells read files or other code depends on more than is looked at here.
@@ -59,11 +74,22 @@ class Executed:
     error: Exception | None = None
     report: str | None = None
     reused: bool = False
+    made_from: str = "unknown"  # the commit
+    started: int = 0  # microseconds, as Sphinx keeps the age of a page
+
+
+class ForeignPackageError(Exception):
+    """A page was executed with modules of `recsys` that are not this checkout's."""
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """Return the code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def sources(notebook: NotebookNode) -> list[str]:
+    """Return the code of every cell."""
+    return [cell.source for cell in code_cells(notebook)]
 
 
 def measures_time(notebook: NotebookNode) -> bool:
@@ -90,17 +116,49 @@ def digest(root: Path, notebook: NotebookNode) -> tuple[str, set[Path]]:
     return hashlib.sha256("\0\0".join(parts).encode()).hexdigest()[:32], set(files.values())
 
 
-def execute(notebook: NotebookNode, folder: Path, timeout: int | None) -> Executed:
-    """Execute a copy of the notebook in a kernel of its own."""
+def execute(
+    notebook: NotebookNode,
+    folder: Path,
+    timeout: int | None,
+    build: Path,
+    running: set[NotebookClient] | None = None,
+) -> Executed:
+    """Execute a copy of the notebook in a kernel of its own.
+
+    Parameters
+    ----------
+    notebook
+        The page.
+    folder
+        The page's folder, in which the kernel works.
+    timeout
+        Seconds for one cell.
+    build
+        The folder of the build, which keeps the kernel's caches.
+    running
+        Holds the client while it executes, for who must end it.
+    """
     copy = deepcopy(notebook)
-    start, error, report = perf_counter(), None, None
-    client = NotebookClient(copy, timeout=timeout, resources={"metadata": {"path": str(folder)}})
-    client.record_timing = True
+    copy.cells.append(question())
+    began, start, error, report = time_ns() // 1000, perf_counter(), None, None
+    place = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(
+        copy, timeout=timeout, resources=place, kernel_manager_class=OwnKernel, record_timing=True
+    )
+    running = set() if running is None else running
+    running.add(client)
     try:
-        client.execute()
-    except (CellExecutionError, CellTimeoutError) as failure:
+        client.execute(env=surroundings(build))
+        if found := foreign(copy.cells[-1]):
+            raise ForeignPackageError(
+                f"recsys was imported from {', '.join(found)}; expected {ROOT / 'recsys'}"
+            )
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, ForeignPackageError) as failure:
         error, report = failure, traceback.format_exc()
-    return Executed(copy, perf_counter() - start, error, report)
+    finally:
+        running.discard(client)
+    copy.cells.pop()
+    return Executed(copy, perf_counter() - start, error, report, started=began)
 
 
 def piece_of_work() -> None:
@@ -122,16 +180,40 @@ def pace() -> float:
     return min(times) / REFERENCE
 
 
+def hold(build: Path) -> TextIO:
+    """Return an open file that keeps other builds out of the folder while it is open.
+
+    Raises
+    ------
+    ExtensionError
+        If another build is at work there.
+    """
+    build.mkdir(parents=True, exist_ok=True)
+    file = (build / ".at-work").open("w")
+    try:
+        if flock:
+            flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ExtensionError(f"Another build is at work in {build}: wait until it ends") from None
+    return file
+
+
 class Pages:
     """The pages of one build and their executions."""
 
     def __init__(self, app: Sphinx) -> None:
         self.app = app
-        self.root = Path(app.srcdir)
-        self.store = Path(os.environ.get(REUSE) or Path(app.outdir).parent / STORE)
+        self.root, self.build = ROOT, Path(app.outdir).parent
+        self.store = Path(os.environ.get(REUSE) or self.build / STORE)
         self.reuses = bool(os.environ.get(REUSE))
         self.pool = ThreadPoolExecutor(AT_ONCE)
         self.ahead: dict[str, Future[Executed]] = {}  # by the path of the page
+        self.running: set[NotebookClient] = set()
+        self.started: dict[str, int] = {}  # when its execution began, by the name of the page
+        self.files: dict[str, set[Path]] = {}  # what it was executed from
+        self.made_from = commit(self.root)
+        self.lock = hold(self.build)
         self.pace = 1.0 if self.reuses else pace()  # before the pages keep the machine busy
 
     def read(self, path: Path) -> NotebookNode | None:
@@ -151,13 +233,20 @@ class Pages:
         own_inputs = not any(READS_FILES.search(cell.source) for cell in code_cells(notebook))
         if self.reuses and own_inputs and kept.exists():
             found = json.loads(kept.read_text("utf-8"))
-            return Executed(nbformat.from_dict(found["notebook"]), found["seconds"], reused=True)
-        done = execute(notebook, path.parent, self.app.env.mystnb_config.execution_timeout)
+            return Executed(
+                nbformat.from_dict(found["notebook"]),
+                found["seconds"],
+                reused=True,
+                made_from=found.get("made_from", "unknown"),
+                started=time_ns() // 1000,
+            )
+        timeout = self.app.env.mystnb_config.execution_timeout
+        done = execute(notebook, path.parent, timeout, self.build, self.running)
+        done = replace(done, made_from=self.made_from)
         if done.error is None:
-            self.store.mkdir(parents=True, exist_ok=True)
             page = path.relative_to(self.root).with_suffix("").as_posix()
             entry = {"page": page, "notebook": done.notebook, "seconds": done.seconds}
-            kept.write_text(json.dumps(entry), "utf-8")
+            write_text(kept, json.dumps(entry | {"made_from": done.made_from}))
         return done
 
     def start(self, paths: Iterable[Path]) -> None:
@@ -175,13 +264,24 @@ class Pages:
     def get(self, notebook: NotebookNode, path: Path) -> Executed:
         """Return the execution of a page, waiting for it if need be."""
         future = self.ahead.pop(str(path), None)
-        if future is None:
+        done = None if future is None else future.result()
+        if done is None or sources(done.notebook) != sources(notebook):  # edited meanwhile
             done = self.execution(notebook, path, digest(self.root, notebook)[0])
-        else:
-            done = future.result()
         if done.error is not None:  # the build ends: let it not wait for pages that nobody sees
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.stop()
+        self.started[self.app.env.path2doc(str(path))] = done.started
         return done
+
+    def stop(self) -> None:
+        """Begin no further page, and end the kernels at work."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        until = perf_counter() + SOON
+        while self.running and perf_counter() < until:
+            for client in list(self.running):
+                provisioner = client.km and client.km.provisioner  # none while the kernel starts
+                if process := getattr(provisioner, "process", None):
+                    process.kill()
+            sleep(0.1)
 
 
 class ExecutedAhead(NotebookClientBase):
@@ -210,6 +310,7 @@ class ExecutedAhead(NotebookClientBase):
             "succeeded": True,
             "error": None,
             "traceback": None,
+            "made_from": done.made_from,
         }
 
 
@@ -231,6 +332,22 @@ def take_over(app: Sphinx) -> None:
         return ExecutedAhead(notebook, Path(source), nb_config, logger, pages=pages)
 
     myst_nb.sphinx_.create_client = client
+    app.build = until_given_up(app.build, pages)
+
+
+def until_given_up(build: Callable[..., None], pages: Pages) -> Callable[..., None]:
+    """Return the build, with the pages' kernels ended when it is interrupted or fails."""
+
+    def build_or_stop(*args: object, **kwargs: object) -> None:
+        try:
+            build(*args, **kwargs)
+        except BaseException:
+            pages.stop()
+            raise
+        finally:
+            pages.lock.close()
+
+    return build_or_stop
 
 
 def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -245,14 +362,38 @@ def keep_record(app: Sphinx, error: Exception | None) -> None:
         known = {name: data.get("exec_data") for name, data in app.env.nb_metadata.items()}
         pages = {name: {"seconds": ran["runtime"]} for name, ran in known.items() if ran}
         record = {"pace": app.executed_pages.pace, "pages": pages}
-        (Path(app.outdir).parent / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+        write_text(app.executed_pages.build / RECORD, json.dumps(record, indent=1))
+
+
+def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Remove what was executed for a page that is read anew, or that the book has no longer."""
+    build = app.executed_pages.build
+    if (record := build / SECOND_RUN).exists():  # what it was compared with is removed here
+        known = json.loads(record.read_text("utf-8"))
+        write_text(record, json.dumps({p: n for p, n in known.items() if p != docname}, indent=1))
+    for ending in (".ipynb", ".glue.json"):
+        (build / "jupyter_execute" / f"{docname}{ending}").unlink(missing_ok=True)
+    if docname not in env.found_docs and app.builder.format == "html":
+        Path(app.builder.get_outfilename(docname)).unlink(missing_ok=True)
+        (Path(app.outdir) / "_notebooks" / f"{docname}.ipynb").unlink(missing_ok=True)
+
+
+def note_age(app: Sphinx, env: BuildEnvironment) -> None:
+    """Let no edit be overlooked that was made while the page was executed."""
+    pages = app.executed_pages
+    for docname, started in pages.started.items():
+        if any(file.stat().st_mtime_ns // 1000 > started for file in pages.files.get(docname, ())):
+            env.all_docs[docname] = started
 
 
 def note_modules(app: Sphinx, doctree: object) -> None:
     """Let Sphinx read a page again when a module that its cells need has changed."""
-    notebook = app.executed_pages.read(Path(app.env.doc2path(app.env.docname)))
+    pages, page = app.executed_pages, Path(app.env.doc2path(app.env.docname))
+    notebook = pages.read(page)
     if notebook is not None:
-        for file in digest(app.executed_pages.root, notebook)[1]:
+        modules = digest(pages.root, notebook)[1]
+        pages.files[app.env.docname] = {page, *modules}
+        for file in modules:
             app.env.note_dependency(str(file))
 
 
@@ -260,6 +401,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the execution with Sphinx; after myst-nb has made its configuration."""
     app.connect("builder-inited", take_over, priority=700)
     app.connect("env-before-read-docs", execute_ahead)
+    app.connect("env-purge-doc", forget)
     app.connect("doctree-read", note_modules)
+    app.connect("env-updated", note_age)
     app.connect("build-finished", keep_record)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

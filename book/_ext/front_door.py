@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from written import write_text
+
 PAGE = """\
 <!DOCTYPE html>
 <html lang="{language}">
@@ -21,13 +23,16 @@ PAGE = """\
 
 def write_root(app: Sphinx, error: Exception | None) -> None:
     """Write the root page, over the bare redirect that Jupyter Book writes."""
-    if error is not None or app.builder.format != "html":
+    root = Path(app.outdir) / "index.html"
+    first = Path(app.builder.get_outfilename(app.config.root_doc))
+    if error is not None or app.builder.format != "html" or first == root:
         return
-    first = app.builder.get_target_uri(app.config.root_doc)
     page = PAGE.format(
-        language=app.config.language, first=first, title=app.config.html_title or app.config.project
+        language=app.config.language,
+        first=first.relative_to(root.parent).as_posix(),
+        title=app.config.html_title or app.config.project,
     )
-    (Path(app.outdir) / "index.html").write_text(page, "utf-8")
+    write_text(root, page)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -16,6 +16,8 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
+from written import write_text
+
 SHEET = "icons.css"  # in _static
 ALWAYS = {"fa-file-pdf"}  # pages may come to show it after they were built: pdf_edition
 NAME = re.compile(r"\bfa-[a-z0-9-]+")
@@ -64,7 +66,9 @@ def make_icons(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
-    [awesome] = (static / "vendor" / "fontawesome").iterdir()  # one folder, named by its version
+    awesome = next((static / "vendor" / "fontawesome").glob("*/"), None)  # named by its version
+    if awesome is None:
+        return  # no page was written, and the sheet is that of the build before
     points = code_points((awesome / "css" / "all.min.css").read_text("utf-8"))
     readers = [*Path(app.outdir).rglob("*.html"), *static.glob("scripts/*.js")]
     named = ALWAYS | {name for path in readers for name in NAME.findall(path.read_text("utf-8"))}
@@ -75,7 +79,7 @@ def make_icons(app: Sphinx, error: Exception | None) -> None:
     font = b64encode(subset(awesome / "webfonts" / "fa-solid-900.ttf", glyphs)).decode()
     families = [BASE.format(family=f"Font Awesome {n} Free", font=font) for n in (5, 6)]
     rules = [f'.{name}::before {{ content: "\\{point}"; }}\n' for name, point in icons.items()]
-    (static / SHEET).write_text("".join([*families, ICON, *rules]), "utf-8")
+    write_text(static / SHEET, "".join([*families, ICON, *rules]))
     rmtree(static / "vendor" / "fontawesome")
 
 

@@ -15,6 +15,8 @@ from shutil import copyfile, copytree, ignore_patterns
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+from written import write_text
+
 # The start, and what it loads by the configuration `mathjax3_config` in _config.yml.
 SCRIPTS = ("startup.js", "core.js", "input/tex.js", "output/chtml.js", "output/chtml/fonts/tex.js")
 ASSISTIVE = "a11y/assistive-mml.js"  # formulas as MathML for screen readers
@@ -54,7 +56,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             dirs_exist_ok=True,
             ignore=ignore_patterns("all-packages.js"),
         )
-    (target / "fonts.js").write_text(fonts_as_data(source / FONTS), "utf-8")
+    write_text(target / "fonts.js", fonts_as_data(source / FONTS))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -14,6 +14,8 @@ from jupyter_book.sphinx import build_sphinx
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from written import write_text
+
 ROOT = Path(__file__).parents[2]
 BUILD, WORK = ROOT / "_build", ROOT / "_build" / "page"
 COPIED = (".doctrees", "html", "jupyter_execute")
@@ -35,7 +37,7 @@ def begin() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     for name in COPIED:
         shutil.copytree(BUILD / name, WORK / name)
-    stamp.write_text(made, "utf-8")
+    write_text(stamp, made)
 
 
 def read_only_these(

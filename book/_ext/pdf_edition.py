@@ -18,21 +18,25 @@ from pathlib import Path
 
 import pikepdf
 from bs4 import BeautifulSoup
+from playwright.sync_api import Error
 from pypdf import PdfWriter
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from browser import HOW_TO_GET_ONE, find_browser
+from browser import why_no_browser
 from execution import REUSE
 from joined_pages import joined
-from made_from import commit, git
+from lone_page import is_lone
+from made_from import commit, day
 from printing import print_joined, served
+from surroundings import ROOT
+from written import beside, write_text
 
 PDF_NAME = "modern-recommendation-systems.pdf"
 PDF_LABEL, PDF_TOOLTIP = "Book (.pdf)", "The whole book as one PDF"
 FROM_COMMIT = re.compile(r"executed in \d+ seconds? from commit ([^;<]+);")
 JOINED_NAME = "pdf-edition.html"  # exists only while it is printed
-STYLE = Path(__file__).parent.parent / "_static" / "print.css"
+STYLE = ROOT / "book" / "_static" / "print.css"
 
 FRONT = """
 <section class="title-page"><p class="book-title">{title}</p><p class="book-author">{author}</p>
@@ -60,19 +64,12 @@ class Edition:
     date: str  # of the commit, so that the same sources give the same edition
 
 
-def edition_available() -> bool:
-    """Tell whether there is a browser to print the edition with."""
-    return find_browser() is not None
-
-
 def describe(
     folder: Path, title: str, author: str, rights: str, made_from: str | None = None
 ) -> Edition:
     """Return the edition that is made from the sources in the folder, or from a commit of them."""
     known = made_from or commit(folder)
-    revision = [known.split()[0]] if made_from and known != "unknown" else []
-    date = git(folder, "log", "-1", "--format=%cs", *revision) or "unknown date"
-    return Edition(title, author, rights, known, date)
+    return Edition(title, author, rights, known, day(folder, known))
 
 
 def built_from(site: Path, first: str) -> str | None:
@@ -85,10 +82,13 @@ def link_edition(site: Path) -> int:
     """Put the link to the edition into every page that has none; return into how many."""
     changed = 0
     for path in sorted(site.rglob("*.html")):
-        page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        text = path.read_text("utf-8")
+        if PDF_NAME in text or "_sources/" not in text:
+            continue
+        page = BeautifulSoup(text, "html.parser")
         menu = page.select_one(".dropdown-download-buttons ul")
         source = menu and menu.select_one("a[href*='_sources/']")
-        if source is None or menu.select_one(f"a[href$='{PDF_NAME}']"):
+        if source is None:
             continue
         entry = deepcopy(source.find_parent("li"))
         link = entry.a
@@ -98,8 +98,23 @@ def link_edition(site: Path) -> int:
         entry.i["class"] = [name.replace("fa-file", "fa-file-pdf") for name in entry.i["class"]]
         link.select_one(".btn__text-container").string = PDF_LABEL
         source.find_parent("li").insert_after(entry)
-        path.write_text(page.decode(formatter="html5"), "utf-8")
+        write_text(path, page.decode(formatter="html5"))
         changed += 1
+    return changed
+
+
+def unlink_edition(site: Path) -> int:
+    """Take the edition and every link to it out of the site; return out of how many pages."""
+    changed = 0
+    for path in sorted(site.rglob("*.html")):
+        if PDF_NAME not in (text := path.read_text("utf-8")):
+            continue
+        page = BeautifulSoup(text, "html.parser")
+        for link in page.select(f"a[href$='{PDF_NAME}']"):
+            link.find_parent("li").decompose()
+        write_text(path, page.decode(formatter="html5"))
+        changed += 1
+    (site / PDF_NAME).unlink(missing_ok=True)
     return changed
 
 
@@ -117,9 +132,7 @@ def make_edition(site: Path, first: str, edition: Edition) -> Path:
     """
     front = FRONT.format(**{key: escape(value) for key, value in vars(edition).items()})
     page = site / JOINED_NAME
-    page.write_text(
-        joined(site, first, escape(edition.title), front, STYLE.read_text("utf-8")), "utf-8"
-    )
+    write_text(page, joined(site, first, escape(edition.title), front, STYLE.read_text("utf-8")))
     try:
         with served(site) as address:
             pdf = PdfWriter(clone_from=print_joined(f"{address}/{JOINED_NAME}"))
@@ -131,30 +144,50 @@ def make_edition(site: Path, first: str, edition: Edition) -> Path:
     pdf.page_mode = "/UseOutlines"
     whole = BytesIO()
     pdf.write(whole)
-    with pikepdf.open(whole) as packed:  # a third of the size: its many small objects compressed
+    # a third of the size: its many small objects compressed
+    with pikepdf.open(whole) as packed, beside(site / PDF_NAME) as place:
         packed.save(
-            site / PDF_NAME,
+            place,
             object_stream_mode=pikepdf.ObjectStreamMode.generate,
             deterministic_id=True,
         )
     return site / PDF_NAME
 
 
+def is_printed(app: Sphinx) -> bool:
+    """Tell whether the build prints the edition: it is that of the whole book, from its pages."""
+    return app.builder.name == "html" and REUSE not in os.environ and not is_lone(app.srcdir)
+
+
+def look_for_browser(app: Sphinx) -> None:
+    """Learn, before a page is written, whether there will be an edition to link to."""
+    app.why_not_printed = why_no_browser() if is_printed(app) else "It is that of the whole book."
+    if REUSE in os.environ and (Path(app.outdir) / PDF_NAME).exists():
+        app.why_not_printed = None  # a page is built alone: the edition is that of the last build
+
+
 def print_book(app: Sphinx, error: Exception | None) -> None:
-    """Print the book after Sphinx has built its site."""
-    if error is not None or app.builder.format != "html" or REUSE in os.environ:
-        return  # a page is built alone: the edition is that of the last build
-    if not edition_available():
-        logging.getLogger(__name__).info(f"No PDF edition. {HOW_TO_GET_ONE}")
+    """Print the book after Sphinx has built its site; where that fails, no page links to it."""
+    if error is not None or not is_printed(app):
         return
-    config = app.config
-    edition = describe(Path(app.srcdir), config.project, config.author, config.copyright)
-    make_edition(Path(app.outdir), config.root_doc, edition)
+    config, site = app.config, Path(app.outdir)
+    if app.why_not_printed is None:
+        edition = describe(ROOT, config.project, config.author, config.copyright)
+        try:
+            make_edition(site, config.root_doc, edition)
+        except Error as failure:
+            app.why_not_printed = f"The browser failed while it printed: {failure}"
+    if app.why_not_printed is None:
+        link_edition(site)  # from pages, too, that an earlier build wrote without one
+    else:
+        unlink_edition(site)
+        logging.getLogger(__name__).info(f"No PDF edition. {app.why_not_printed}")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the printing with Sphinx, after every extension that still writes into the site."""
     app.add_css_file(STYLE.name, media="print")
+    app.connect("builder-inited", look_for_browser)
     app.connect("build-finished", print_book, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -163,8 +196,7 @@ if __name__ == "__main__":
     import yaml
 
     site, first = Path(sys.argv[1]), "book/index"
-    root = Path(__file__).parent.parent.parent
-    settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
     about = (settings[key] for key in ("title", "author", "copyright"))
-    print(make_edition(site, first, describe(root, *about, built_from(site, first))))
+    print(make_edition(site, first, describe(ROOT, *about, built_from(site, first))))
     print(f"linked from {link_edition(site)} pages that did not link to it")

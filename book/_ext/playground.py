@@ -17,6 +17,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from recsys.shop import CATEGORIES, PRICE_TIERS, USER_FEATURES, Shop, ShopConfig
+from written import write_text
 
 SKELETON = Path(__file__).with_name("playground.html")
 DATA = "playground-data.js"
@@ -107,9 +108,7 @@ def write_data(app: Sphinx, env: BuildEnvironment) -> None:
     """Write the data for a site in which a page has the playground, before pages refer to it."""
     used = any(entry.get("playground") for entry in env.metadata.values())
     if app.builder.format == "html" and used:
-        folder = Path(app.outdir) / "_static"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DATA).write_text(data_script(), "utf-8")
+        write_text(Path(app.outdir) / "_static" / DATA, data_script())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

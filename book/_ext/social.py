@@ -12,6 +12,8 @@ from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from surroundings import ROOT
+
 PICTURE = Path(".github") / "book.png"  # beside the README, which shows it as well
 CARD = "_static/card.png"
 ALTERNATIVE = "A page of the book: text, a figure with bands of spread, and the outline beside it"
@@ -46,7 +48,7 @@ def describe(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
 def copy_card(app: Sphinx, error: Exception | None) -> None:
     """Put the picture of the previews into the site."""
     if error is None and app.builder.format == "html":
-        copyfile(Path(app.srcdir) / PICTURE, Path(app.outdir) / CARD)
+        copyfile(ROOT / PICTURE, Path(app.outdir) / CARD)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,29 +1,29 @@
 """Let the reader take each page away: its executed notebook, its source, the book as PDF.
 
-The notebook is the one that the build executed, so its outputs are those of the page. In its text
-the glued numbers stand where the source has their names, because only the build knows them.
+The notebook is the one that the build executed, so its outputs are those of the page. Its text is
+the page's own, as plain Markdown (`plain_markdown`), because only the build knows what numbers and
+references stand there.
 """
 
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from bs4 import BeautifulSoup
 from docutils import nodes
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
-from opening import LABELS
-from pdf_edition import PDF_LABEL, PDF_NAME, PDF_TOOLTIP, edition_available
+from pdf_edition import PDF_LABEL, PDF_NAME, PDF_TOOLTIP
+from plain_markdown import CodeCell, led_from, pieces
+from written import write_text
 
 FOLDER = "_notebooks"
-OPENING = re.compile(r"^```\{opening\}\n(.*?)\n\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
-GLUED = re.compile(r"\{glue:text\}`([^`:]+)(?::([^`]*))?`")
 NOTE = """\
 *The executed notebook of a page of* {book}. *Its cells run where `recsys`, the package of the
-book, is installed. The text is MyST Markdown: JupyterLab shows results, figures and references as
-the site does once `jupyterlab-myst` is installed.*
+book, is installed.*
 """
 
 
@@ -41,41 +41,58 @@ def executed_page(app: Sphinx, pagename: str) -> NotebookNode | None:
     return notebook if any(cell.cell_type == "code" for cell in notebook.cells) else None
 
 
-def with_numbers(text: str, glued: dict[str, Any]) -> str:
-    """Return the text with each glued number where its name stood."""
+def with_plain_text(notebook: NotebookNode, text: list[str | CodeCell], note: str) -> NotebookNode:
+    """Return the notebook with other text between its code cells.
 
-    def number(match: re.Match[str]) -> str:
-        key, form = match.groups()
-        value = glued[key]["data"]["text/plain"]
-        return format(float(value), form) if form else value.strip("'")
+    Parameters
+    ----------
+    notebook
+        The executed page. Its cells tagged ``remove-cell`` have no place in the text; each follows
+        the cell that is before it in the page.
+    text
+        The page's text with the places of its other code cells.
+    note
+        What stands before all of it.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    is_shown = ["remove-cell" not in cell.metadata.get("tags", []) for cell in cells]
+    places = sum(isinstance(piece, CodeCell) for piece in text)
+    if places != sum(is_shown):
+        raise ValueError(f"text: {places} places of code cells, expected {sum(is_shown)}")
+    made, waiting = [new_markdown_cell(note)], list(zip(cells, is_shown, strict=True))
 
-    return GLUED.sub(number, text)
+    def take_hidden() -> None:
+        while waiting and not waiting[0][1]:
+            made.append(waiting.pop(0)[0])
 
-
-def with_opening(text: str) -> str:
-    """Return the text with the page's opening as any reader of notebooks shows it."""
-    question, outcome = LABELS[:2]
-    return OPENING.sub(rf"**{question}:** \1\n\n**{outcome}:** \2", text)
-
-
-def copy_notebooks(app: Sphinx, error: Exception | None) -> None:
-    """Put the executed notebook of every page with cells into the site."""
-    if error is not None or app.builder.format != "html":
-        return
-    for pagename in app.env.found_docs:
-        notebook = executed_page(app, pagename)
-        if notebook is None:
+    for piece in text:
+        if isinstance(piece, str):
+            made.append(new_markdown_cell(piece))
             continue
-        numbers = executed_folder(app) / f"{pagename}.glue.json"
-        glued = json.loads(numbers.read_text("utf-8")) if numbers.exists() else {}
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell.source = with_opening(with_numbers(cell.source, glued))
-        note = nbformat.v4.new_markdown_cell(NOTE.format(book=app.config.project), id="note")
-        notebook.cells.insert(0, note)
-        target = Path(app.outdir) / FOLDER / f"{pagename}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        take_hidden()
+        made.append(waiting.pop(0)[0])
+        if piece.caption:
+            made.append(new_markdown_cell(piece.caption))
+        take_hidden()
+    take_hidden()
+    for n, cell in enumerate(made):
+        cell.id = f"cell-{n}"  # the same in every build
+    return NotebookNode(notebook | {"cells": made})
+
+
+def write_notebook(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
+    """Put the executed notebook of a page with cells into the site."""
+    notebook = executed_page(app, pagename)
+    if notebook is None:
+        return
+    up = "../" * (pagename.count("/") + 1)
+    here = Path(app.builder.get_outfilename(pagename)).relative_to(app.outdir).as_posix()
+    text = pieces(page.article, led_from(here, app.config.html_baseurl or up))
+    try:
+        plain = with_plain_text(notebook, text, NOTE.format(book=app.config.project))
+    except ValueError as error:
+        raise ExtensionError(f"{pagename}: {error}") from error
+    write_text(Path(app.outdir) / FOLDER / f"{pagename}.ipynb", nbformat.writes(plain) + "\n")
 
 
 def button(label: str, url: str, text: str, tooltip: str, icon: str) -> dict[str, str]:
@@ -99,18 +116,18 @@ def offer_downloads(
 ) -> None:
     """Fill the menu of downloads at the top of a page."""
     menus = [b for b in context.get("header_buttons", []) if b["label"] == "download-buttons"]
-    up = "../" * pagename.count("/")
+    to = context["pathto"]
     for menu in menus:
         offers = []
         if executed_page(app, pagename):
-            notebook = f"{up}{FOLDER}/{pagename}.ipynb"
+            notebook = to(f"{FOLDER}/{pagename}.ipynb", 1)
             about = "This page as an executed notebook"
             offers.append(button("notebook", notebook, "Notebook (.ipynb)", about, "code"))
-        source = f"{up}_sources/{context['sourcename']}"
+        source = to(f"_sources/{context['sourcename']}", 1)
         about = "This page's source, in MyST Markdown"
         offers.append(button("source", source, "Source (.md)", about, "file"))
-        if edition_available():
-            offers.append(button("book", up + PDF_NAME, PDF_LABEL, PDF_TOOLTIP, "file-pdf"))
+        if app.why_not_printed is None:
+            offers.append(button("book", to(PDF_NAME, 1), PDF_LABEL, PDF_TOOLTIP, "file-pdf"))
         [paper] = [b for b in menu["buttons"] if b["label"] == "download-pdf-button"]
         about = "Print this page"
         offers.append(paper | {"text": about, "tooltip": about, "icon": "fas fa-print"})
@@ -118,7 +135,7 @@ def offer_downloads(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the copying of the notebooks and the buttons with Sphinx."""
-    app.connect("build-finished", copy_notebooks)
+    """Register the notebooks and the buttons with Sphinx."""
+    app.connect("page-finished", write_notebook, priority=50)  # before the page is touched up
     app.connect("html-page-context", offer_downloads, priority=900)  # after the theme's buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,9 +14,9 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
-from made_from import commit
 from opening import counted
 from take_away import executed_page
+from written import write_text
 
 APPENDIX = "book/appendices/c-verification"
 OPEN = "not yet compared with a second run"
@@ -52,26 +52,30 @@ def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     notebook = executed_page(app, pagename)
     if notebook is None:
         return
-    seconds = app.env.nb_metadata[pagename]["exec_data"]["runtime"]
+    ran = app.env.nb_metadata[pagename]["exec_data"]
     line = page.new_tag("p", attrs={"class": "verified"})
-    line.append("Verified: " + first_run(notebook, seconds, commit(Path(app.srcdir))))
+    line.append("Verified: " + first_run(notebook, ran["runtime"], ran.get("made_from", "unknown")))
     line.append(page.new_tag("span", attrs={"class": "second-run"}))
     line.span.string = OPEN
     line.append(". ")
-    line.append(page.new_tag("a", href=app.builder.get_relative_uri(pagename, APPENDIX)))
-    line.a.string = "How this book is verified"
+    if APPENDIX in app.env.found_docs:
+        line.append(page.new_tag("a", href=app.builder.get_relative_uri(pagename, APPENDIX)))
+        line.a.string = "How this book is verified"
     opening = page.article.select_one("dl.opening")
     (page.article.h1 if opening is None else opening).insert_after(line)
 
 
 def stamp(html: Path, counts: dict[str, dict[str, int]]) -> None:
     """Fill in what was compared, for every page that the comparison counted."""
+    stamped = {}
     for name, found in counts.items():
         path = html / f"{name}.html"
-        text, n = SPAN.subn(rf"\g<1>{second_run(found)}\g<3>", path.read_text("utf-8"))
+        text = path.read_text("utf-8") if path.exists() else ""
+        stamped[path], n = SPAN.subn(rf"\g<1>{second_run(found)}\g<3>", text)
         if n != 1:
             raise ValueError(f"{path}: {n} places for the comparison, expected one")
-        path.write_text(text, "utf-8")
+    for path, text in stamped.items():
+        write_text(path, text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

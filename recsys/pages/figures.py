@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,12 +37,18 @@ DASHES = {
     "grey": (0, (4, 3)),
 }
 WIDE = (5.8, 3.5)  # inches, one panel: its text is as large as the body's, also on a phone
+KEPT = ("backend", "backend_fallback", "interactive")  # how figures are shown, not how they look
 TALL = (5.8, 6.4)  # inches, two panels one above the other
 
 
 def use_book_style() -> None:
-    """Set the look of the book: reproducible SVG, text the size of the body's."""
+    """Set the look of the book: reproducible SVG, text the size of the body's.
+
+    It begins with matplotlib's own defaults, so no settings of the user's have an influence.
+    """
     set_matplotlib_formats("svg", metadata={"Date": None})
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name not in KEPT}
+    plt.rcParams.update(defaults)
     plt.rcParams.update(
         {
             "svg.hashsalt": "modern-recommendation-systems",

@@ -5,11 +5,12 @@ and its numbers - those in the prose - would be the only ones that nobody compar
 them in <page>.glue.json; after a glue cell has run again, its values must equal those. Cells with
 the tag `timing` are exempt: their numbers are measured.
 
-What was compared is written to _build/second-run.json by page, for the line on each page that says
-how it was verified.
+What was compared is written to second-run.json in the folder of the build, by page, for the line on
+each page that says how it was verified. The kernels get what those of the build get.
 """
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -19,9 +20,19 @@ import pytest
 from nbformat import NotebookNode, from_dict
 from nbval.plugin import IPyNbCell
 
+from surroundings import surroundings
+from written import write_text
+
 EXECUTED = "jupyter_execute"
 KINDS = ("compared", "glue", "timing", "numbers")
 COUNTS: defaultdict[Path, Counter[str]] = defaultdict(Counter)  # by the notebook's path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the kernels the surroundings of the build's, whatever those of the command are."""
+    kept = surroundings(config.rootpath / "_build")
+    os.environ.clear()
+    os.environ.update(kept)
 
 
 @cache
@@ -73,6 +84,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     return result
 
 
+def folder_of_build(notebook: Path) -> Path:
+    """Return the folder of the build that an executed notebook is of."""
+    return Path(*notebook.parts[: notebook.parts.index(EXECUTED)])
+
+
 def by_page(counts: dict[Path, Counter[str]]) -> dict[str, dict[str, int]]:
     """Return the counts by the name that the page has in the site."""
     pages = {}
@@ -83,10 +99,13 @@ def by_page(counts: dict[Path, Counter[str]]) -> dict[str, dict[str, int]]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Keep what was compared, if all of it was equal."""
-    if exitstatus == 0 and COUNTS:
-        path = session.config.rootpath / "_build" / "second-run.json"
-        path.write_text(json.dumps(by_page(COUNTS), indent=1), "utf-8")
+    """Keep what was compared, if all of it was equal, beside what was of other pages."""
+    for build in {folder_of_build(path) for path in COUNTS}:
+        now = by_page({path: n for path, n in COUNTS.items() if folder_of_build(path) == build})
+        record = build / "second-run.json"
+        known = json.loads(record.read_text("utf-8")) if record.exists() else {}
+        kept = {page: counts for page, counts in known.items() if page not in now}
+        write_text(record, json.dumps(kept | (now if exitstatus == 0 else {}), indent=1))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

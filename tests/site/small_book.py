@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FILES = (".github/book.png", "_config.yml", "requirements.txt", "pyproject.toml")
+FILES += ("tests/book/nbval_glue.py",)  # beside nbval, for the second run
 
 TOC = """\
 format: jb-book
@@ -206,8 +208,8 @@ def write_book(folder: Path) -> Path:
     """Write the small book, with copies of the real configuration, extensions and package."""
     for name in ("book/_ext", "book/_static", ".ci", "recsys"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".github").mkdir()
-    for name in (".github/book.png", "_config.yml", "requirements.txt", "pyproject.toml"):
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     (folder / "_toc.yml").write_text(TOC, "utf-8")
     (folder / "book" / "references.bib").write_text(REFERENCES, "utf-8")

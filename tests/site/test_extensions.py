@@ -15,7 +15,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 import local_icons
 import security_policy
 import social
-import take_away
 import verified
 from nbval_glue import by_page
 
@@ -59,24 +58,6 @@ def test_a_page_is_described_with_its_address_only_where_one_is_known():
     assert public["og:url"] == "https://example.org/book/a/page.html"
 
 
-def test_a_notebook_taken_away_has_numbers_in_its_text():
-    glued = {
-        "rate": {"data": {"text/plain": "12.345"}},
-        "name": {"data": {"text/plain": "'LinUCB'"}},
-    }
-    text = "It is {glue:text}`rate:.1f` % for {glue:text}`name`."
-    assert take_away.with_numbers(text, glued) == "It is 12.3 % for LinUCB."
-    with pytest.raises(KeyError):
-        take_away.with_numbers("{glue:text}`unknown:.1f`", glued)
-
-
-def test_a_notebook_taken_away_has_its_opening_in_words():
-    text = "# T\n\n```{opening}\nWhat?\nNow?\n\nThis.\n```\n\nMore."
-    assert take_away.with_opening(text) == (
-        "# T\n\n**The question:** What?\nNow?\n\n**What comes out:** This.\n\nMore."
-    )
-
-
 def test_the_line_counts_cells_and_assertions_of_claims():
     claim = new_code_cell("assert 1 < 2\nfor x in (1, 2):\n    assert x")
     claim.metadata["tags"] = ["claim"]
@@ -97,6 +78,15 @@ def test_a_page_is_stamped_once(tmp_path: Path):
     verified.stamp(tmp_path, json.loads(json.dumps(counts)))
     said = "outputs of 3 cells and 7 numbers in the text reproduced by a second run"
     assert page.read_text("utf-8") == f'<p><span class="second-run">{said}</span>.</p>'
-    page.write_text("<p>no place for it</p>", "utf-8")
-    with pytest.raises(ValueError, match="0 places"):
-        verified.stamp(tmp_path, counts)
+
+
+def test_nothing_is_stamped_if_one_page_has_no_place_for_it(tmp_path: Path):
+    page = f'<p><span class="second-run">{verified.OPEN}</span>.</p>'
+    (tmp_path / "a.html").write_text(page, "utf-8")
+    (tmp_path / "b.html").write_text("<p>no place for it</p>", "utf-8")
+    count = {"compared": 1, "glue": 0, "timing": 0, "numbers": 0}
+    with pytest.raises(ValueError, match=r"b\.html: 0 places"):
+        verified.stamp(tmp_path, {"a": count, "b": count})
+    with pytest.raises(ValueError, match=r"gone\.html: 0 places"):
+        verified.stamp(tmp_path, {"a": count, "gone": count})
+    assert (tmp_path / "a.html").read_text("utf-8") == page
