@@ -366,16 +366,13 @@ def keep_record(app: Sphinx, error: Exception | None) -> None:
 
 
 def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    """Remove what was executed for a page that is read anew, or that the book has no longer."""
+    """Remove what was executed for a page that is read anew."""
     build = app.executed_pages.build
     if (record := build / SECOND_RUN).exists():  # what it was compared with is removed here
         known = json.loads(record.read_text("utf-8"))
         write_text(record, json.dumps({p: n for p, n in known.items() if p != docname}, indent=1))
     for ending in (".ipynb", ".glue.json"):
         (build / "jupyter_execute" / f"{docname}{ending}").unlink(missing_ok=True)
-    if docname not in env.found_docs and app.builder.format == "html":
-        Path(app.builder.get_outfilename(docname)).unlink(missing_ok=True)
-        (Path(app.outdir) / "_notebooks" / f"{docname}.ipynb").unlink(missing_ok=True)
 
 
 def note_age(app: Sphinx, env: BuildEnvironment) -> None:

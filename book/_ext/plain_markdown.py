@@ -19,6 +19,8 @@ SKIPPED = "a.headerlink, button, script, style, .toctree-wrapper, p.verified, .o
 BOXES = ".proof, .exercise, .solution, .admonition"
 TITLE = re.compile(r"^h([1-6])$")
 SPECIAL = re.compile(r"([\\`*_\[\]<$])")
+# Sphinx wraps every formula of several lines, also one that says itself how they stand.
+NEEDLESS = re.compile(r"^\\begin\{split\}\s*(\\begin\{aligned\}.*)\\end\{split\}$", re.DOTALL)
 BLOCKS = {
     "p",
     "div",
@@ -53,7 +55,8 @@ def formula(tag: Tag) -> str:
     text = "".join(
         string for string in tag.find_all(string=True) if not string.find_parent(class_="eqno")
     )
-    return re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", text).strip()
+    tex = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", text).strip()
+    return NEEDLESS.sub(r"\1", tex)
 
 
 def code(text: str) -> str:

@@ -25,14 +25,19 @@ def links(path: Path) -> list[str]:
     return [tag.get("href") or tag.get("src") for tag in tags]
 
 
-def broken(path: Path) -> list[str]:
-    """Return the page's links that lead to no file or no place of this site."""
+def broken(path: Path, folders: bool = False) -> list[str]:
+    """Return the page's links that lead to no file or no place of this site.
+
+    With ``folders`` a folder stands for the page ``index.html`` in it, as a host shows it.
+    """
     problems, places = [], []
     for link in links(path):
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue  # elsewhere: nothing is loaded from there, and nobody can vouch for it
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        if folders and target.is_dir():
+            target /= "index.html"
         if not target.is_file():
             problems.append(f"{path.name}: {link} is no file")
         elif target.suffix == ".html" and parts.fragment:

@@ -19,6 +19,9 @@ and <code class="docutils literal"><span class="pre">a*b</span></code>.</p>
 <span class="eqno">(1.1)<a class="headerlink" href="#e">#</a></span>\[
 a \\ b
 \]</div>
+<div class="math">\[\begin{split}\begin{aligned}
+a&=b \\
+\end{aligned}\end{split}\]</div>
 <div class="cell tag_x"><details class="hide"><summary>Show</summary><div class="cell_input">
 <div class="highlight-ipython3"><pre>plot()</pre></div></div></details><div class="cell_output">
 <figure><img alt="A" src="../_images/a.svg"><figcaption><p>
@@ -51,6 +54,12 @@ It is $a_1 < b$, see [(1.1)](../../x.html#e) and `a*b`.
 $$
 a \\ b
 \tag{1.1}
+$$
+
+$$
+\begin{aligned}
+a&=b \\
+\end{aligned}
 $$
 <cell>
 **Theorem 1.1 (Of it).**
