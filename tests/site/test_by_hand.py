@@ -193,6 +193,7 @@ def test_folders_for_pages_and_one_page_alone(built: Path):
     alone = by_hand(built, "book/02-second/only.md", "-W", "-n", "--keep-going")
     [page] = (built / "_build" / "_page").glob("*/html/only.html")
     assert alone == {"02-second/only"}
+    assert by_hand(built, "book/02-second/only.md", "-W", "-n", "--keep-going") == set()
     text = BeautifulSoup(page.read_text("utf-8"), "html.parser").article.get_text(" ")
     text = " ".join(text.split())
     assert "On other pages: fig-ant , eq-zebra , Theorem 1 , ex-ant ," in text

@@ -31,6 +31,15 @@ def test_code_points_are_read_from_the_sheet_of_icons():
     assert local_icons.code_points(css) == {"fa-a": "f001", "fa-b": "f0a2", "fa-c-d": "f0a2"}
 
 
+def test_a_build_that_writes_no_page_keeps_the_icons_of_the_one_before(tmp_path: Path):
+    sheet = tmp_path / "_static" / "icons.css"
+    sheet.parent.mkdir()
+    sheet.write_text("made before", "utf-8")  # and Font Awesome has gone out of the site
+    app = SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(format="html"))
+    local_icons.make_icons(app, None)
+    assert sheet.read_text("utf-8") == "made before"
+
+
 def test_policy_allows_exactly_the_inline_scripts_of_the_page():
     page = BeautifulSoup("<script>alert(1)</script><script src='a.js'></script>", "html.parser")
     # openssl dgst -sha256 -binary | base64, of the script's text
