@@ -185,3 +185,12 @@ def test_samples_without_a_band_are_refused_and_nothing_is_drawn(ax: Axes):
         with refuses("x"):
             figures.line(ax, bad, SAMPLES, "blue")
     assert not (ax.lines or ax.texts or ax.collections or ax.containers)
+
+
+def test_settings_of_the_user_s_do_not_change_a_figure():
+    with plt.rc_context():
+        figures.use_book_style()
+        style = dict(plt.rcParams)
+    with plt.rc_context({"axes.labelcolor": "red", "timezone": "Asia/Tokyo", "font.size": 30}):
+        figures.use_book_style()
+        assert dict(plt.rcParams) == style
