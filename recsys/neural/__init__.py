@@ -2,6 +2,7 @@
 
 from recsys.neural.bonus import FORMS, exploration_bonus
 from recsys.neural.diagonal_memory import DiagonalMemory
+from recsys.neural.digits import FewDigitsWarning
 from recsys.neural.dual_memory import DualMemory, KernelMemory
 from recsys.neural.growing import GrowingCholesky
 from recsys.neural.memory import FullMemory
@@ -15,6 +16,7 @@ __all__ = [
     "FORMS",
     "DiagonalMemory",
     "DualMemory",
+    "FewDigitsWarning",
     "FullMemory",
     "GrowingCholesky",
     "KernelMemory",

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from recsys.gradients import Factors, FewFactors, affine, all_finite
+from recsys.gradients import Factors, FewFactors, affine
+from recsys.neural.digits import REMEDY, NotHeldError
 from recsys.neural.memory import GradientMemory
 
 
@@ -56,10 +57,10 @@ class DiagonalMemory(GradientMemory):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
         return squared
 
-    def add(self, factors: Factors | FewFactors) -> None:
+    def take(self, factors: Factors | FewFactors) -> None:
         """Add the squares of the gradients of rounds played to the diagonal of Z."""
         if isinstance(factors, Factors):
-            super().add(factors)
+            super().take(factors)
             return
         more = torch.empty_like(self.diagonal)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,9 +112,23 @@ class DiagonalMemory(GradientMemory):
                 torch.sum(squares, dim=-2, out=bias)
         self._grow(more)
 
+    def hold(self, factors: Factors) -> None:
+        """Refuse rounds, all that are to come at once, that ``take`` would refuse."""
+        squares = self._checked(factors).squared_norms()
+        self._refuse(float(self.diagonal.sum()) + self.scale * float(squares.sum()))
+
     def _grow(self, more: torch.Tensor) -> None:
-        """Add c times what rounds add (..., p), refusing what is not finite."""
-        if not all_finite(more):
-            raise ValueError("factors: got a value that is not finite, expected finite numbers")
-        self.diagonal.add_(more, alpha=self.scale)
+        """Add c times what rounds add (..., p), which is written over."""
+        torch.add(self.diagonal, more, alpha=self.scale, out=more)
+        self._refuse(float(more.sum()))
+        self.diagonal = more
         torch.reciprocal(self.diagonal, out=self._inverse)
+
+    def _refuse(self, trace: float) -> None:
+        """Refuse a diagonal whose sum is no number or so large that inverses lose their digits."""
+        most = 1.0 / torch.finfo(self.dtype).tiny
+        if not trace < most:
+            raise NotHeldError(
+                f"factors: got a diagonal of Z that adds up to {trace:.2g}, expected less than "
+                f"{most:.2g}, beyond which {self.dtype} has no inverse; {REMEDY}"
+            )

@@ -68,12 +68,14 @@ class KernelMemory(GradientMemory):
         return (squared / self.ridge).clamp_min_(0.0)
 
     def _add(self, factors: Factors) -> None:
-        squares = self._squares(factors)
+        squares, before = self._squares(factors), []
         for k in range(squares.shape[-1]):
             one = factors.rows(slice(k, k + 1)) if squares.shape[-1] > 1 else factors
             corner = self.ridge + self.scale * squares[..., k]
-            self.cholesky.append(self._cross(one)[..., 0], corner)
+            q = self.cholesky.append(self._cross(one)[..., 0], corner)
+            before.append((q / self.ridge - 1.0)[..., None])  # det Z grows by q/λ, which is 1 + w
             self._played.append(self._kept(one))
+        self._watch(before, squares)
 
 
 class DualMemory(KernelMemory):

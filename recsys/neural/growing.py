@@ -66,8 +66,8 @@ class GrowingCholesky:
     Parameters
     ----------
     floor : float
-        A lower bound of the eigenvalues of M, such as λ for λI + K. A pivot that rounding pushes
-        below it is set to it.
+        A lower bound of the eigenvalues of M, such as λ for λI + K. A column whose pivot q rounding
+        pushes below it adds nothing that is known: its row of L⁻¹ is zero.
 
     Notes
     -----
@@ -100,17 +100,24 @@ class GrowingCholesky:
             out[..., : rows.stop, :] += (v[..., rows, :].mT @ block[..., : rows.stop]).mT
         return out
 
-    def append(self, cross: torch.Tensor, corner: torch.Tensor) -> None:
-        """Let M grow by a column: ``cross`` (..., n) above the diagonal, ``corner`` (...) on it."""
+    def append(self, cross: torch.Tensor, corner: torch.Tensor) -> torch.Tensor:
+        """Let M grow by a column: ``cross`` (..., n) above the diagonal, ``corner`` (...) on it.
+
+        Returns q (...), as it was computed.
+        """
         n, place = self.n, self.n % BLOCK
         solved = self.times(cross[..., None])  # ℓ
-        pivot = (corner - solved.square().sum(dim=(-2, -1))).clamp_min(self.floor).sqrt()
-        row = self.transposed_times(solved)[..., 0] / -pivot[..., None]
+        q = corner - solved.square().sum(dim=(-2, -1))
+        pivot = q.clamp_min(self.floor).sqrt()
+        row, end = self.transposed_times(solved)[..., 0] / -pivot[..., None], 1.0 / pivot
+        if not bool((known := q >= self.floor).all()):
+            row, end = torch.where(known[..., None], row, 0.0), torch.where(known, end, 0.0)
         if place == 0:
             self.blocks.append(self._like.new_zeros((*self._like.shape[:-1], BLOCK, n + BLOCK)))
         self.blocks[-1][..., place, :n] = row
-        self.blocks[-1][..., place, n] = 1.0 / pivot
+        self.blocks[-1][..., place, n] = end
         self.n = n + 1
+        return q
 
     def strips(self, height: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield (rows, those rows of L⁻¹) in order, at most ``height`` at a time, as views.

@@ -11,13 +11,18 @@ Shapes: K arms, p parameters, h_l units in layer l. S stacked networks add a lea
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
 from recsys import checks
 from recsys.gradients import Factors, all_finite, chunks, n_rows_within, take_apart
+from recsys.neural import digits
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
+MOST = 1e30  # of λ and c: no product with them leaves single precision
+SETTINGS = ("ridge", "scale", "layers", "dtype")  # Z and its inverse are made with them
 
 
 class GradientMemory:
@@ -29,9 +34,9 @@ class GradientMemory:
         The network whose gradients come, as ``mlp.take_apart`` takes it apart. It says the shapes,
         the number of worlds and the device; its parameters are not kept.
     ridge : float
-        The penalty λ, at least 1e-12, in squared units of √c g.
+        The penalty λ, from 1e-12 to 1e30, in squared units of √c g.
     scale : float
-        The factor c of the gradients' products; NeuralUCB has 1/m.
+        The factor c of the gradients' products, in the same range; NeuralUCB has 1/m.
     layers : slice
         Whose parameters count: all layers, or ``slice(-1, None)`` for the last one alone.
     dtype : torch.dtype
@@ -43,8 +48,17 @@ class GradientMemory:
     ------
     ValueError
         If an argument is out of its range; from ``bonus`` and ``add`` if factors do not fit or are
-        not finite. The memory is then unchanged.
+        not finite; from ``add`` also if rows are too long for the memory (``digits``). The memory
+        is then unchanged. A setting cannot be set again.
+
+    Warns
+    -----
+    FewDigitsWarning
+        Once, by the first ``add`` after which the width of a row has lost half of its digits.
     """
+
+    few_digits = False  # whether the width of a row played has lost half of its digits
+    _told = False
 
     def __init__(
         self,
@@ -58,13 +72,19 @@ class GradientMemory:
         self.shapes, self.worlds, self.layers = mlp.shapes[layers], mlp.worlds, layers
         if not self.shapes:
             raise ValueError(f"layers: got {layers}, expected at least one of {len(mlp.shapes)}")
-        self.ridge = checks.number("ridge", ridge, 1e-12)
-        self.scale = checks.number("scale", scale, 1e-12)
+        self.ridge = checks.number("ridge", ridge, 1e-12, MOST)
+        self.scale = checks.number("scale", scale, 1e-12, MOST)
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype: got {dtype}, expected torch.float32 or torch.float64")
         self.dtype, self.device = dtype, mlp.weights[0].device
         self.rounds = 0
         self._start()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in SETTINGS and name in self.__dict__:
+            had = self.__dict__[name]
+            raise ValueError(f"{name}: got {value!r}, expected {had!r}; make another memory")
+        super().__setattr__(name, value)
 
     def _start(self) -> None:
         """Make the state of no rounds."""
@@ -93,16 +113,38 @@ class GradientMemory:
 
     def add(self, factors: Factors) -> None:
         """Add the gradients (..., n, p) of n rounds played to Z, one after the other."""
+        self.take(factors)
+        self.warn()
+
+    def take(self, factors: Factors) -> None:
+        """Do what ``add`` does, without its warning."""
         factors = self._checked(factors)
         self._add(factors)
         self.rounds += factors.scores.shape[-1]
 
+    def warn(self) -> None:
+        """Warn where digits are few, unless that was said before."""
+        if self.few_digits and not self._told:
+            self._told = True
+            warnings.warn(digits.message(self.dtype), digits.FewDigitsWarning, stacklevel=3)
+
+    def hold(self, factors: Factors) -> None:
+        """Refuse rounds, all that are to come at once, that ``take`` would refuse."""
+        self._squares(self._checked(factors))
+
     def _squares(self, factors: Factors) -> torch.Tensor:
-        """Return ‖g‖² (..., n) of rounds, refusing what is not finite."""
+        """Return ‖g‖² (..., n) of rounds, refusing what is not finite or too long."""
         squares = factors.squared_norms()
         if not all_finite(squares):
             raise ValueError("factors: got a value that is not finite, expected finite numbers")
+        digits.refuse_what_drowns_ridge(self.scale * squares / self.ridge, self.dtype)
         return squares
+
+    def _watch(self, before: list[torch.Tensor], squares: torch.Tensor) -> None:
+        """Note whether digits are few, by the squared widths (..., 1) before each round."""
+        if not self.few_digits and before:
+            widths = before[0] if len(before) == 1 else torch.cat(before, dim=-1)
+            self.few_digits = digits.few_left(widths, self.scale * squares / self.ridge)
 
     def state(self) -> list[torch.Tensor]:
         """Return everything that ``add`` has changed but the number of rounds."""
@@ -155,11 +197,22 @@ class FullMemory(GradientMemory):
     def refill(self, factors: Factors) -> None:
         """Forget all rounds and start again from the gradients of these."""
         factors = self._checked(factors)
+        ratios = self.scale * self._squares(factors) / self.ridge
         g = factors.gradients()  # (..., n, p)
         Z = self.scale * (g.mT @ g)
         Z.diagonal(dim1=-2, dim2=-1).add_(self.ridge)
-        self.Z_inv = torch.cholesky_inverse(torch.linalg.cholesky(Z))
+        L, failures = torch.linalg.cholesky_ex(Z)
+        if bool(failures.any()):  # squares hide λ; those of the rows' own triangle are never formed
+            root = torch.eye(self.n_parameters, dtype=self.dtype, device=self.device)
+            root = (self.ridge**0.5 * root).expand(*self.worlds, -1, -1)
+            L = torch.linalg.qr(torch.cat([root, self.scale**0.5 * g], dim=-2), mode="r").R.mT
+        self.Z_inv = torch.cholesky_inverse(L)
         self.rounds = factors.scores.shape[-1]
+        least = torch.finfo(self.dtype).eps ** 0.5
+        # No width is less than 1/(1 + Σ s) of what it was.
+        self.few_digits = bool((ratios.sum(dim=-1) >= 1.0 / least).any()) and bool(
+            (self._bonus(factors) < least * ratios).any()
+        )
 
     def state(self) -> list[torch.Tensor]:
         """Return Z⁻¹ alone."""
@@ -176,12 +229,17 @@ class FullMemory(GradientMemory):
         return self.scale * torch.linalg.vecdot(g @ self.Z_inv, g).clamp_min_(0.0)
 
     def _add(self, factors: Factors) -> None:
-        for k in range(self._squares(factors).shape[-1]):
+        squares, before = self._squares(factors), []
+        for k in range(squares.shape[-1]):
             g = factors.rows(slice(k, k + 1)).gradients() * self.scale**0.5  # (..., 1, p)
             direction = g @ self.Z_inv  # (..., 1, p), (Z⁻¹g)ᵀ
-            growth = 1.0 + torch.linalg.vecdot(g, direction)  # (..., 1), det Z after / before
+            before.append(torch.linalg.vecdot(g, direction))  # (..., 1)
+            growth = 1.0 + before[-1]  # det Z after / before
             direction = direction / growth.sqrt()[..., None]
+            if not bool((known := growth >= 1.0).all()):  # a width below zero is rounding
+                direction = torch.where(known[..., None], direction, 0.0)
             if self.worlds:
                 self.Z_inv.baddbmm_(direction.mT, direction, alpha=-1.0)
             else:
                 self.Z_inv.addr_(direction[0], direction[0], alpha=-1.0)
+        self._watch(before, squares)

@@ -156,7 +156,7 @@ def test_chunks_of_arms_change_nothing(name: str, monkeypatch):
 def test_an_arm_that_was_played_is_less_wide_and_no_width_is_negative(name: str):
     rng = np.random.default_rng(6)
     model = random_mlp(rng, 3)
-    memory, rows = ALL[name](model, 1e-6), gradient_factors(model, rows_of(rng, model, 5))
+    memory, rows = ALL[name](model, 1e-4), gradient_factors(model, rows_of(rng, model, 5))
     before = memory.bonus(rows)
     for _ in range(50):
         memory.add(rows.rows(slice(2, 3)))
