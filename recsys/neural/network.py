@@ -90,6 +90,7 @@ def score_network(
     """
     d = checks.integer("n_features", n_features, 1)
     widths = hidden_widths(hidden)
+    bias, unit_rows = flag("bias", bias), flag("unit_rows", unit_rows)
     paper = checks.one_of("init", init, INITS) == "paper"
     if paper and any(h % 2 for h in widths):
         raise ValueError(f"hidden: got {widths}, expected even widths for init='paper'")
@@ -97,16 +98,14 @@ def score_network(
     worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
     checks.one_of("output_scale", output_scale, SCALES)
     sizes = [2 * d if paper else d, *widths, 1]
-    draws = [
-        _draw(np.random.default_rng(seed + s), sizes, bool(bias), paper) for s in range(worlds or 1)
-    ]
+    draws = [_draw(np.random.default_rng(seed + s), sizes, bias, paper) for s in range(worlds or 1)]
     modules: list[nn.Module] = [UnitRows()] if unit_rows else []
     modules += [Doubled()] if paper else []
     for n, (h_in, h_out) in enumerate(pairwise(sizes)):
         if worlds is None:
-            layer = nn.utils.skip_init(nn.Linear, h_in, h_out, bias=bool(bias))
+            layer = nn.utils.skip_init(nn.Linear, h_in, h_out, bias=bias)
         else:
-            layer = StackedLinear(worlds, h_in, h_out, bool(bias))
+            layer = StackedLinear(worlds, h_in, h_out, bias)
         for place, value in enumerate(layer.parameters()):
             stacked = np.stack([draw[n][place] for draw in draws])
             value.data = torch.from_numpy(stacked[0] if worlds is None else stacked)
@@ -116,10 +115,18 @@ def score_network(
     return nn.Sequential(*modules).to(dtype)
 
 
+def flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False, else raise ``ValueError``."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: got {value!r}, expected True or False")
+    return bool(value)
+
+
 def hidden_widths(hidden: tuple[int, ...]) -> tuple[int, ...]:
     """Return the widths of the hidden layers, checked."""
     if not isinstance(hidden, tuple | list) or not hidden:
-        raise ValueError(f"hidden: got {hidden!r}, expected a tuple of integers, at least one")
+        expected = "a tuple of integers, such as (64,), at least one"
+        raise ValueError(f"hidden: got {hidden!r}, expected {expected}")
     return tuple(checks.integer("hidden", h, 1) for h in hidden)
 
 

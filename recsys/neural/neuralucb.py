@@ -17,6 +17,10 @@ Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -32,8 +36,9 @@ from recsys.gradients import (
 )
 from recsys.neural.bonus import FORMS
 from recsys.neural.diagonal_memory import DiagonalMemory
-from recsys.neural.memory import GradientMemory
-from recsys.neural.network import hidden_widths, score_network
+from recsys.neural.digits import NotHeldError
+from recsys.neural.memory import MOST, GradientMemory
+from recsys.neural.network import flag, hidden_widths, score_network
 from recsys.neural.persistence import PersistentPolicy
 from recsys.neural.pruning import contenders
 from recsys.neural.training import Replay, Schedule
@@ -61,9 +66,9 @@ class NeuralUCB(PersistentPolicy):
         Widths of the hidden layers.
     alpha : float
         Width α of the interval (the paper's γ, here constant), at least 0, in units of the reward.
-        With 0 the policy is greedy and keeps no gradients.
+        With 0 the policy is greedy and keeps no gradients, so it cannot be more than 0 later.
     ridge : float
-        λ in Z₀ = λI and in the objective, at least 1e-12.
+        λ in Z₀ = λI and in the objective, from 1e-12 to 1e30.
     covariance : {"kernel", "full", "diagonal", "dual"}
         How Z is kept, by its name in ``bonus.FORMS``: exactly, as the activations and deltas of
         the rounds played, or as a p×p inverse, which is faster once far more than p rounds are
@@ -78,7 +83,7 @@ class NeuralUCB(PersistentPolicy):
     rng : numpy.random.Generator, optional
         Source of the policy's own draws.
     schedule : Schedule, optional
-        When and how the network is trained.
+        When and how the network is trained. Another one may be set later.
     init, bias, output_scale, unit_rows :
         As in ``score_network``.
     gradient_scale : {"1/m", "one"}
@@ -93,8 +98,15 @@ class NeuralUCB(PersistentPolicy):
     ------
     ValueError
         If an argument is out of its range; from ``select``, ``ucb`` and ``update`` if an argument
-        has a wrong shape or is not finite, and the state is then unchanged. From ``update`` also
+        has a wrong shape or is not finite, or if a row is too long for Z (``digits``), and the
+        state is then unchanged; also if the network's scores are not finite. From ``update`` also
         if the training diverges: the round is then kept, and the network as it was before.
+
+    Warns
+    -----
+    FewDigitsWarning
+        Once, after the round by which the width of a row has lost half of its digits; without
+        ``unit_rows`` that is a matter of the features' units.
     """
 
     learns = True
@@ -123,13 +135,18 @@ class NeuralUCB(PersistentPolicy):
         dtype: str = "float64",
         device: str = "cpu",
     ) -> None:
+        if not isinstance(hidden, tuple | list):
+            raise ValueError(
+                f"hidden: got {hidden!r}, expected a tuple of integers, such as (64,): the order "
+                "is n_features, hidden, alpha, ridge, and n_arms goes by keyword"
+            )
         seed = checks.integer("seed", seed, 0)
         rng = np.random.default_rng(seed) if rng is None else rng
         super().__init__(n_arms, n_worlds, rng)
         self.n_features = checks.integer("n_features", n_features, 1)
         self.alpha = checks.number("alpha", alpha, 0.0)
-        self.ridge = checks.number("ridge", ridge, 1e-12)
-        self.schedule = Schedule() if schedule is None else schedule
+        self.ridge = checks.number("ridge", ridge, 1e-12, MOST)
+        plan = self._checked_schedule(Schedule() if schedule is None else schedule)
         self.longest = LONGEST[checks.one_of("dtype", dtype, tuple(DTYPES))]
         checks.one_of("covariance", covariance, tuple(FORMS))
         checks.one_of("gradient_scale", gradient_scale, ("1/m", "one"))
@@ -138,13 +155,17 @@ class NeuralUCB(PersistentPolicy):
             "n_features": self.n_features,
             "hidden": widths,
             "init": init,
-            "bias": bool(bias),
+            "bias": flag("bias", bias),
             "output_scale": output_scale,
-            "unit_rows": bool(unit_rows),
+            "unit_rows": flag("unit_rows", unit_rows),
             "seed": seed,
-            "n_worlds": n_worlds,
+            "n_worlds": self.n_worlds,
         }
-        self.model = score_network(**network, dtype=DTYPES[dtype]).to(device)
+        model = score_network(**network, dtype=DTYPES[dtype])
+        try:
+            self.model = model.to(device)
+        except (RuntimeError, AssertionError, TypeError) as error:
+            raise ValueError(f"device: got {device!r}, expected one that torch has") from error
         self.model.requires_grad_(False)  # gradients are taken by hand
         self._mlp = take_apart(self.model)
         self.n_parameters = sum(value.numel() for value in self.model.parameters())
@@ -152,15 +173,32 @@ class NeuralUCB(PersistentPolicy):
             "alpha": self.alpha,
             "ridge": self.ridge,
             "covariance": covariance,
-            "n_arms": n_arms,
+            "n_arms": self.n_arms,
             "gradient_scale": gradient_scale,
             "dtype": dtype,
-            "device": device,
+            "device": str(device),
         }
         self.scale = 1.0 / widths[-1] if gradient_scale == "1/m" else 1.0
         self.memory = self._new_memory() if self.alpha > 0 else None
-        self.replay = Replay(self.model, self.ridge, self.schedule)
+        self.replay = Replay(self.model, self.ridge, plan)
         self.rounds = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        """When and how the network is trained."""
+        return self.replay.schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule) -> None:
+        self.replay.schedule = self._checked_schedule(schedule)
+
+    def _checked_schedule(self, schedule: object) -> Schedule:
+        """Return a schedule that the policy can follow."""
+        if not isinstance(schedule, Schedule):
+            raise ValueError(f"schedule: got {schedule!r}, expected a Schedule")
+        if self.n_worlds is not None:
+            schedule.refuse_worlds()
+        return schedule
 
     def _new_memory(self) -> GradientMemory:
         form = FORMS[self.settings["covariance"]]
@@ -169,6 +207,7 @@ class NeuralUCB(PersistentPolicy):
         return form(self.model, self.ridge, self.scale, self.layers, dtype)
 
     def _estimates(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._refuse_width()
         if self.n_worlds is None and contexts.ndim == 2 and len(contexts) <= ARMS:
             mean, squared = self._chunk(contexts)
             return mean.astype(float), np.sqrt(squared.astype(float))
@@ -194,6 +233,7 @@ class NeuralUCB(PersistentPolicy):
         """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
         found = self._found(rows)
         mean = _array(found.scores)
+        self._refuse_scores(mean)
         squared = 0.0 * mean if self.memory is None else _array(self.memory.bonus(found))
         return mean, squared
 
@@ -209,9 +249,26 @@ class NeuralUCB(PersistentPolicy):
             return few_factors(self._mlp, rows)
         return self._factors(rows)
 
+    def _refuse_width(self) -> None:
+        """Refuse a width that nobody knows: there are no gradients of rounds before."""
+        if self.memory is None and self.alpha > 0:
+            raise ValueError(
+                f"alpha: got {self.alpha!r} for a policy that was made with 0 and keeps no "
+                "gradients, expected 0; make a policy with alpha > 0"
+            )
+
+    def _refuse_scores(self, scores: np.ndarray | torch.Tensor) -> None:
+        if not np.isfinite(_array(scores)).all():
+            raise ValueError("model: got scores that are not finite, expected finite parameters")
+
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
-        row, plan = context[..., None, :], self.schedule
-        found = self._found(row)
+        with self._unless_not_held("context", self._refuses_late()):
+            self._play(context[..., None, :], rewards)
+
+    def _play(self, row: np.ndarray, rewards: np.ndarray) -> None:
+        """Learn from the row (..., 1, d) that was played."""
+        plan, found = self.schedule, self._found(row)
+        self._refuse_scores(found.scores)
         before = plan.gradient_at == "before"
         if before:
             self._remember(found)
@@ -227,6 +284,32 @@ class NeuralUCB(PersistentPolicy):
         finally:
             if not before:
                 self._remember(self._found(row))
+
+    def _refuses_late(self) -> bool:
+        """Return whether Z may refuse the next round when something has changed already."""
+        return self.schedule.gradient_at == "after"
+
+    @contextmanager
+    def _unless_not_held(self, name: str, late: bool) -> Iterator[None]:
+        """Refuse the argument, and take all back, where Z cannot hold a gradient; then warn."""
+        self._refuse_width()
+        mark = self._mark() if late else None
+        try:
+            yield
+        except NotHeldError as error:
+            if mark is not None:
+                self._go_back(mark)
+            raise ValueError(str(error).replace("factors", name, 1)) from error
+        if self.memory is not None:
+            self.memory.warn()
+
+    def _mark(self) -> dict[str, Any]:
+        """Return what a round changes before Z takes it."""
+        return {"rounds": self.rounds, "replay": self.replay.mark(self.model)}
+
+    def _go_back(self, mark: dict[str, Any]) -> None:
+        self.rounds = mark["rounds"]
+        self.replay.go_back(self.model, mark["replay"])
 
     def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
         """Learn at once from rounds that somebody else chose, such as a shop's log.
@@ -244,19 +327,26 @@ class NeuralUCB(PersistentPolicy):
         rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
         steps = checks.integer("steps", steps, 1)
         parts = [contexts[..., part, :] for part in chunks(n, ARMS)]
+        with self._unless_not_held("contexts", late=True):
+            self._read(parts, rewards, steps)
+
+    def _read(self, parts: list[np.ndarray], rewards: np.ndarray, steps: int) -> None:
         inputs = torch.cat([self._factors(rows).activations[0] for rows in parts], dim=-2)
         self.replay.add(inputs, torch.as_tensor(rewards, dtype=inputs.dtype, device=inputs.device))
-        self.rounds += n
+        self.rounds += inputs.shape[-2]
         try:
             self.replay.train(self.model, steps)
         finally:
+            if self.memory is not None:
+                for rows in parts:
+                    self.memory.hold(self._factors(rows))
             for rows in parts:
                 self._remember(self._factors(rows))
 
     def _remember(self, found: Factors | FewFactors) -> None:
         """Add the gradient of the row played to Z."""
         if self.memory is not None:
-            self.memory.add(found)
+            self.memory.take(found)
 
     def select(self, contexts: ArrayLike, available: ArrayLike | None = None) -> np.ndarray | int:
         """Return the available arm with the largest bound: an ``int``, or an array of them.

@@ -36,6 +36,7 @@ class PersistentPolicy(UpperConfidence):
             "kind": type(self).__name__,
             "schedule": asdict(self.schedule),
             "rounds": self.rounds,
+            "alpha": self.alpha,
             "rng": archive.generator_state(self.rng),
             "batches": archive.generator_state(self.replay.batches),
             "steps": self.replay.steps,
@@ -55,6 +56,7 @@ class PersistentPolicy(UpperConfidence):
         schedule = Schedule(**numbers["schedule"])
         policy = cls(**settings, schedule=schedule, rng=archive.generator(numbers["rng"]))
         policy.rounds = numbers["rounds"]
+        policy.alpha = numbers.get("alpha", policy.alpha)  # it may have been set since
         policy.replay.restore(groups, archive.generator(numbers["batches"]), numbers["steps"])
         policy._restore(groups)
         return policy

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 
 from recsys import checks
 from recsys.gradients import Factors, backpropagate
 from recsys.neural.neuralucb import NeuralUCB
+from recsys.neural.training import Schedule
 from recsys.policies import ThompsonSampling
 
 
@@ -52,10 +53,14 @@ class NeuralLinear(NeuralUCB):
     ) -> None:
         checks.one_of("covariance", covariance, ("full",))
         super().__init__(n_features, hidden, alpha, ridge, covariance, **options)
-        if (self.schedule.replay, self.schedule.gradient_at) != ("all", "before"):
-            raise ValueError(f"schedule: got {self.schedule}, expected all rounds and before")
         self.memory = self._new_memory()  # a greedy policy needs the regression as well
         self._regress()
+
+    def _checked_schedule(self, schedule: object) -> Schedule:
+        plan = super()._checked_schedule(schedule)
+        if (plan.replay, plan.gradient_at) != ("all", "before"):
+            raise ValueError(f"schedule: got {plan}, expected all rounds and before")
+        return plan
 
     def _features(self, found: Factors) -> torch.Tensor:
         """Return φ (..., n, q) of rows."""
@@ -78,29 +83,39 @@ class NeuralLinear(NeuralUCB):
         mean = (self._features(found) @ self.theta[..., None])[..., 0]
         return mean.cpu().numpy(), self.memory.bonus(found).cpu().numpy()
 
-    def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
-        """Learn at once from rounds that somebody else chose, as ``NeuralUCB.read`` does."""
+    def _read(self, parts: list[np.ndarray], rewards: np.ndarray, steps: int) -> None:
+        try:
+            super()._read(parts, rewards, steps)
+        finally:
+            self._regress()  # also where the training diverged
+
+    def _play(self, row: np.ndarray, rewards: np.ndarray) -> None:
         known = self.rounds
         try:
-            super().read(contexts, rewards, steps)
+            super()._play(row, rewards)
         finally:
             if self.rounds > known:  # also where the training diverged
-                self._regress()
+                self._follow(row, rewards)
 
-    def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
-        known = self.rounds
-        try:
-            super()._learn(arms, context, rewards)
-        finally:
-            if self.rounds > known:  # also where the training diverged
-                self._follow(context, rewards)
+    def _refuses_late(self) -> bool:
+        return self.schedule.due(self.rounds + 1)  # then φ of every round changes
 
-    def _follow(self, context: np.ndarray, rewards: np.ndarray) -> None:
+    def _mark(self) -> dict[str, Any]:
+        kept = (self.memory.Z_inv, self.b, self.theta)
+        regression = [tensor.clone() for tensor in kept]
+        return super()._mark() | {"regression": regression, "n": self.memory.rounds}
+
+    def _go_back(self, mark: dict[str, Any]) -> None:
+        super()._go_back(mark)
+        self.memory.Z_inv, self.b, self.theta = mark["regression"]
+        self.memory.rounds = mark["n"]
+
+    def _follow(self, row: np.ndarray, rewards: np.ndarray) -> None:
         """Let θ̂ follow the round that Z and the replay have already."""
         if self.schedule.due(self.rounds):
             self._regress()
             return
-        phi = self._features(self._factors(context[..., None, :]))[..., 0, :]
+        phi = self._features(self._factors(row))[..., 0, :]
         self.b += phi * torch.as_tensor(rewards[..., None], dtype=phi.dtype, device=phi.device)
         self._solve()
 

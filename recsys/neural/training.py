@@ -15,26 +15,32 @@ Shapes: n rounds, d features. S stacked networks add a leading axis of S.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from recsys import checks
-from recsys.gradients import Mlp, all_finite, backpropagate, take_apart
+from recsys.gradients import Mlp, affine, backpropagate, take_apart
 from recsys.neural.growing import GrowingRows
+
+LARGEST = {torch.float64: 1e50, torch.float32: 1e9}  # of a parameter after a training
 
 
 @dataclass(frozen=True)
 class Schedule:
     """When the network is trained, and how.
 
+    Every round until 2,000, then every 100, and never after 50,000, is
+    ``Schedule(every=1, until=2_000, then=100, last=50_000)``.
+
     The defaults are the paper's algorithm: from θ₀, on all rounds, after every round. A step costs
     what its rounds cost, so long runs need ``every``, ``batch_size`` or both.
     """
 
     steps: int = 100  # J, of a training
-    every: int = 1  # rounds from one training to the next
+    every: int = 1  # rounds from one training to the next, up to round until where there is one
     first: int = 1  # round of the first training
     learning_rate: float = 1.0  # see step
     step: str = "theory"  # η = learning_rate / (mλ + mLn), the order of the theorem; or "constant"
@@ -46,13 +52,27 @@ class Schedule:
     gradient_at: str = "before"  # gradient that enters Z: before the training, or "after"
     optimiser: str = "gd"  # or "adam", which always has a constant step
     seed: int = 0  # of the batches, the same in every world
+    until: int | None = None  # last round of the span in which ``every`` counts; None: all
+    then: int | None = None  # rounds from one training to the next after it, counted from it
+    last: int | None = None  # round after which there is no more training
+    tolerance: float | None = None  # a training ends when the objective falls by no more than
+    # this share of itself in a step, or in a pass over all rounds where there are batches
 
     def __post_init__(self) -> None:
         for name in ("steps", "every", "first"):
-            checks.integer(name, getattr(self, name), 1)
-        checks.number("learning_rate", self.learning_rate, 1e-9, 1e3)
-        if self.batch_size is not None:
-            checks.integer("batch_size", self.batch_size, 1)
+            self._set(name, checks.integer(name, getattr(self, name), 1))
+        for name, least in (("batch_size", 1), ("until", self.first), ("then", 1)):
+            if (value := getattr(self, name)) is not None:
+                self._set(name, checks.integer(name, value, least))
+        if self.last is not None:
+            self._set("last", checks.integer("last", self.last, self.first))
+        if (self.until is None) != (self.then is None):
+            missing = "until" if self.until is None else "then"
+            raise ValueError(f"{missing}: got None, expected until and then, or neither")
+        rate = checks.number("learning_rate", self.learning_rate, 1e-9, 1e3)
+        self._set("learning_rate", rate)
+        if self.tolerance is not None:
+            self._set("tolerance", checks.number("tolerance", self.tolerance, 0.0, 1.0))
         if not isinstance(self.restart, bool):
             raise ValueError(f"restart: got {self.restart!r}, expected True or False")
         checks.one_of("step", self.step, ("theory", "constant"))
@@ -61,11 +81,26 @@ class Schedule:
         checks.one_of("replay", self.replay, ("all", "trained"))
         checks.one_of("gradient_at", self.gradient_at, ("before", "after"))
         checks.one_of("optimiser", self.optimiser, ("gd", "adam"))
-        checks.integer("seed", self.seed, 0)
+        self._set("seed", checks.integer("seed", self.seed, 0))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # plain numbers, which have a form on disk
 
     def due(self, rounds: int) -> bool:
         """Return whether the network is trained after that many rounds."""
-        return rounds >= self.first and (rounds - self.first) % self.every == 0
+        if rounds < self.first or (self.last is not None and rounds > self.last):
+            return False
+        if self.until is not None and rounds > self.until:
+            return (rounds - self.until) % self.then == 0
+        return (rounds - self.first) % self.every == 0
+
+    def refuse_worlds(self) -> None:
+        """Refuse to train many worlds at once, as ``tolerance`` ends each at another step."""
+        if self.tolerance is not None:
+            raise ValueError(
+                f"tolerance: got {self.tolerance}, expected None with n_worlds, where every world "
+                "takes the same steps"
+            )
 
 
 def objective_gradient(
@@ -111,18 +146,21 @@ class Replay:
         like, (width, _, _) = mlp.weights[0], mlp.shapes[0]
         where = (like.dtype, like.device)
         self.ridge, self.schedule = ridge, schedule
+        if mlp.worlds:
+            schedule.refuse_worlds()
         self.initial = [value.detach().clone() for value in model.parameters()]  # θ₀
         self.rows = GrowingRows(mlp.worlds, width, *where)  # as the first layer sees them
         self.rewards = GrowingRows(mlp.worlds, 1, *where)
         self.batches = np.random.default_rng(schedule.seed)
         # Adam's moments of all parameters in one row each, and views in the parameters' shapes.
         self._means, self._squares = like.new_zeros((2, sum(v.numel() for v in self.initial)))
-        self.moments = [
-            moment
-            for pair in zip(self._views(self._means), self._views(self._squares), strict=True)
-            for moment in pair
-        ]
         self.steps = 0  # since the moments were zero
+
+    @property
+    def moments(self) -> list[torch.Tensor]:
+        """Adam's two moments of each parameter, as views: a pickled view is one no more."""
+        pairs = zip(self._views(self._means), self._views(self._squares), strict=True)
+        return [moment for pair in pairs for moment in pair]
 
     @property
     def n(self) -> int:
@@ -151,8 +189,29 @@ class Replay:
         self.add(rows.to(where), rewards[..., 0].to(where))
         self.batches, self.steps = batches, steps
 
-    def train(self, model: nn.Module, steps: int | None = None) -> None:
+    def mark(self, model: nn.Module) -> dict[str, Any]:
+        """Return what ``go_back`` needs to undo all that comes."""
+        values = [*model.parameters(), self._means, self._squares]
+        return {
+            "values": [value.detach().clone() for value in values],
+            "n": self.n,
+            "steps": self.steps,
+            "batches": self.batches.bit_generator.state,
+        }
+
+    def go_back(self, model: nn.Module, mark: dict[str, Any]) -> None:
+        """Take back rounds and trainings since the mark."""
+        values = [*model.parameters(), self._means, self._squares]
+        with torch.no_grad():
+            for value, old in zip(values, mark["values"], strict=True):
+                value.copy_(old)
+        self.rows.n = self.rewards.n = mark["n"]
+        self.steps, self.batches.bit_generator.state = mark["steps"], mark["batches"]
+
+    def train(self, model: nn.Module, steps: int | None = None) -> int:
         """Train the network in place, as the schedule says; ``steps`` overrides its number.
+
+        Returns the number of steps taken, less than planned where a tolerance ends them.
 
         Raises
         ------
@@ -172,20 +231,48 @@ class Replay:
         with torch.no_grad():
             if plan.restart:
                 self._start_again(values)
-            for _ in range(plan.steps if steps is None else steps):
+            planned = plan.steps if steps is None else steps
+            batch = min(n, plan.batch_size or n)
+            one_pass, objective = -(-n // batch), np.inf
+            for taken in range(planned):
+                if plan.tolerance is not None and taken % one_pass == 0:
+                    before_pass, objective = objective, self._objective(mlp, centre, weight, pull)
+                    if taken and not before_pass - objective > plan.tolerance * before_pass:
+                        planned = taken
+                        break
                 rows, rewards, share = self._batch()
                 gradients = objective_gradient(mlp, rows, rewards, centre, weight / share, pull)
                 if plan.optimiser == "adam":
                     gradients = self._scaled(gradients)
                 for value, gradient in zip(values, gradients, strict=True):
                     value.add_(gradient, alpha=-rate)
-            if not all_finite(torch.cat([value.flatten() for value in values])):
+            if not self._moderate(values):
                 for value, old in zip(values, before, strict=True):
                     value.copy_(old)
                 raise ValueError(
                     f"schedule: training diverged with learning_rate {plan.learning_rate}, "
                     "expected a smaller one"
                 )
+        return planned
+
+    def _moderate(self, values: list[torch.Tensor]) -> bool:
+        """Return whether all parameters are finite, and their products in a sweep are as well."""
+        largest = float(torch.cat([value.flatten() for value in values]).abs().max())
+        return largest < LARGEST[values[0].dtype]
+
+    def _objective(
+        self, mlp: Mlp, centre: list[torch.Tensor] | None, weight: float, pull: float
+    ) -> float:
+        """Return the objective over all rounds, as ``objective_gradient`` has its gradient."""
+        a, layers = self.rows.rows, list(zip(mlp.weights, mlp.biases, strict=True))
+        for layer in layers[:-1]:
+            a = affine(a, *layer).clamp_min_(0.0)
+        scores = mlp.scale * affine(a, *layers[-1])[..., 0]
+        errors = float((scores - self.rewards.rows[..., 0]).square().sum())
+        parameters = [v for layer in layers for v in layer if v is not None]
+        away = parameters if centre is None else zip(parameters, centre, strict=True)
+        away = away if centre is None else [value - start for value, start in away]
+        return (weight * errors + pull * sum(float(v.square().sum()) for v in away)) / 2
 
     def _start_again(self, values: list[torch.Tensor]) -> None:
         for value, start in zip(values, self.initial, strict=True):

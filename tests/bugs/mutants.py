@@ -495,6 +495,9 @@ MUTANTS: list[Mutant] = [
         before="""        try:
             self.replay.train(self.model, steps)
         finally:
+            if self.memory is not None:
+                for rows in parts:
+                    self.memory.hold(self._factors(rows))
             for rows in parts:
                 self._remember(self._factors(rows))
 """,
