@@ -112,10 +112,18 @@ class DiagonalMemory(GradientMemory):
                 torch.sum(squares, dim=-2, out=bias)
         self._grow(more)
 
-    def hold(self, factors: Factors) -> None:
+    def hold(self, factors: Factors | FewFactors) -> None:
         """Refuse rounds, all that are to come at once, that ``take`` would refuse."""
-        squares = self._checked(factors).squared_norms()
-        self._refuse(float(self.diagonal.sum()) + self.scale * float(squares.sum()))
+        if isinstance(factors, Factors):
+            squares = self._checked(factors).squared_norms()
+            self._refuse(float(self.diagonal.sum()) + self.scale * float(squares.sum()))
+            return
+        squares, diagonal = 0.0, self.diagonal.numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for a, delta, (_, bias) in self._few(factors, self.diagonal):
+                ones = 0.0 if bias is None else 1.0
+                squares += float(((np.vecdot(a, a) + ones) * np.vecdot(delta, delta)).sum())
+            self._refuse(float(diagonal.sum()) + self.scale * squares)
 
     def _grow(self, more: torch.Tensor) -> None:
         """Add c times what rounds add (..., p), which is written over."""

@@ -163,7 +163,7 @@ class NeuralUCB(PersistentPolicy):
         }
         model = score_network(**network, dtype=DTYPES[dtype])
         try:
-            self.model = model.to(device)
+            self.model = model.to(torch.device(device))
         except (RuntimeError, AssertionError, TypeError) as error:
             raise ValueError(f"device: got {device!r}, expected one that torch has") from error
         self.model.requires_grad_(False)  # gradients are taken by hand
@@ -272,6 +272,8 @@ class NeuralUCB(PersistentPolicy):
         before = plan.gradient_at == "before"
         if before:
             self._remember(found)
+        elif self.memory is not None:
+            self.memory.hold(found)  # most of what Z cannot take is seen before the training
         self.rounds += 1
         due = plan.due(self.rounds)
         if due or plan.replay == "all":
@@ -331,7 +333,13 @@ class NeuralUCB(PersistentPolicy):
             self._read(parts, rewards, steps)
 
     def _read(self, parts: list[np.ndarray], rewards: np.ndarray, steps: int) -> None:
-        inputs = torch.cat([self._factors(rows).activations[0] for rows in parts], dim=-2)
+        inputs = []
+        for found in (self._factors(rows) for rows in parts):
+            self._refuse_scores(found.scores)
+            if self.memory is not None:
+                self.memory.hold(found)
+            inputs.append(found.activations[0])
+        inputs = torch.cat(inputs, dim=-2)
         self.replay.add(inputs, torch.as_tensor(rewards, dtype=inputs.dtype, device=inputs.device))
         self.rounds += inputs.shape[-2]
         try:

@@ -80,14 +80,17 @@ class NeuralLinear(NeuralUCB):
 
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._factors(rows)
+        self._refuse_scores(found.scores)
         mean = (self._features(found) @ self.theta[..., None])[..., 0]
         return mean.cpu().numpy(), self.memory.bonus(found).cpu().numpy()
 
     def _read(self, parts: list[np.ndarray], rewards: np.ndarray, steps: int) -> None:
+        known = self.rounds
         try:
             super()._read(parts, rewards, steps)
         finally:
-            self._regress()  # also where the training diverged
+            if self.rounds > known:  # also where the training diverged
+                self._regress()
 
     def _play(self, row: np.ndarray, rewards: np.ndarray) -> None:
         known = self.rounds
