@@ -604,6 +604,40 @@ MUTANTS: list[Mutant] = [
         killed_by="tests/neural/test_neuralucb.py::test_every_deviation_makes_a_difference",
     ),
     Mutant(
+        name="rounding-that-feeds-the-next-round",
+        file="neural/growing.py",
+        before="if not bool((known := q >= self.floor).all()):",
+        after="if not bool((known := q >= -1e300).all()):",
+        killed_by=(
+            "tests/neural/test_digits.py::"
+            "test_rounds_beyond_the_digits_leave_a_memory_of_finite_numbers"
+        ),
+    ),
+    Mutant(
+        name="half-of-the-digits-taken-for-all",
+        file="neural/digits.py",
+        before="least = torch.finfo(before.dtype).eps ** 0.5",
+        after="least = torch.finfo(before.dtype).eps",
+        killed_by="tests/neural/test_digits.py::test_who_is_not_warned_has_half_of_the_digits",
+    ),
+    Mutant(
+        name="a-row-that-is-refused-after-it-was-learnt",
+        file="neural/neuralucb.py",
+        before='self.replay.go_back(self.model, mark["replay"])',
+        after="pass",
+        killed_by=(
+            "tests/neural/test_neural_robust.py::"
+            "test_a_refusal_after_the_training_takes_the_training_back"
+        ),
+    ),
+    Mutant(
+        name="second-span-counted-from-the-first",
+        file="neural/training.py",
+        before="(rounds - self.until) % self.then == 0",
+        after="(rounds - self.first) % self.then == 0",
+        killed_by="tests/neural/test_neural_robust.py::test_a_schedule_of_two_spans_and_an_end",
+    ),
+    Mutant(
         name="neural-bonus-without-square-root",
         file="neural/neuralucb.py",
         before="np.sqrt(squared.astype(float))",
