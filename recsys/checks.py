@@ -30,7 +30,7 @@ class Checked:
     def __setattr__(self, name: str, value: object) -> None:
         if name in self.fixed and name in self.__dict__:
             found = f"{name}: got {value!r}, expected {self.__dict__[name]!r}"
-            raise AttributeError(f"{found}, which cannot change after construction")
+            raise ValueError(f"{found}, which cannot change after construction")
         super().__setattr__(name, self._checked_setting(name, value))
 
     def _checked_setting(self, name: str, value: object) -> object:

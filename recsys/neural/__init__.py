@@ -2,7 +2,6 @@
 
 from recsys.neural.bonus import FORMS, exploration_bonus
 from recsys.neural.diagonal_memory import DiagonalMemory
-from recsys.neural.digits import FewDigitsWarning
 from recsys.neural.dual_memory import DualMemory, KernelMemory
 from recsys.neural.growing import GrowingCholesky
 from recsys.neural.memory import FullMemory
@@ -16,7 +15,6 @@ __all__ = [
     "FORMS",
     "DiagonalMemory",
     "DualMemory",
-    "FewDigitsWarning",
     "FullMemory",
     "GrowingCholesky",
     "KernelMemory",

@@ -20,10 +20,6 @@ import torch
 REMEDY = "standardise the features, use unit_rows=True, or take a larger ridge"
 
 
-class FewDigitsWarning(UserWarning):
-    """Half of the digits of a width, or more, are lost to rounding."""
-
-
 class NotHeldError(ValueError):
     """Rows whose gradients a memory cannot hold; nothing has changed."""
 

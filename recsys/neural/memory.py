@@ -22,10 +22,9 @@ from recsys.neural import digits
 
 TEMPORARIES = 2**23  # bytes that a chunk of arms may take besides the result
 MOST = 1e30  # of λ and c: no product with them leaves single precision
-SETTINGS = ("ridge", "scale", "layers", "dtype")  # Z and its inverse are made with them
 
 
-class GradientMemory:
+class GradientMemory(checks.Checked):
     """Base: the contract of all forms.
 
     Parameters
@@ -53,10 +52,11 @@ class GradientMemory:
 
     Warns
     -----
-    FewDigitsWarning
+    PrecisionWarning
         Once, by the first ``add`` after which the width of a row has lost half of its digits.
     """
 
+    fixed = ("ridge", "scale", "layers", "dtype")  # Z and its inverse are made with them
     few_digits = False  # whether the width of a row played has lost half of its digits
     _told = False
 
@@ -79,12 +79,6 @@ class GradientMemory:
         self.dtype, self.device = dtype, mlp.weights[0].device
         self.rounds = 0
         self._start()
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in SETTINGS and name in self.__dict__:
-            had = self.__dict__[name]
-            raise ValueError(f"{name}: got {value!r}, expected {had!r}; make another memory")
-        super().__setattr__(name, value)
 
     def _start(self) -> None:
         """Make the state of no rounds."""
@@ -126,7 +120,7 @@ class GradientMemory:
         """Warn where digits are few, unless that was said before."""
         if self.few_digits and not self._told:
             self._told = True
-            warnings.warn(digits.message(self.dtype), digits.FewDigitsWarning, stacklevel=3)
+            warnings.warn(digits.message(self.dtype), checks.PrecisionWarning, stacklevel=3)
 
     def hold(self, factors: Factors) -> None:
         """Refuse rounds, all that are to come at once, that ``take`` would refuse."""

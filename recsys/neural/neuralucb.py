@@ -104,7 +104,7 @@ class NeuralUCB(PersistentPolicy):
 
     Warns
     -----
-    FewDigitsWarning
+    PrecisionWarning
         Once, after the round by which the width of a row has lost half of its digits; without
         ``unit_rows`` that is a matter of the features' units.
     """

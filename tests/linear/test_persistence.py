@@ -221,11 +221,11 @@ def test_settings_are_checked_whenever_they_are_set(name: str):
             policy.rng = bad
     for fixed in ("n_arms", "n_features", "n_worlds", "memory"):
         before = snapshot(policy)
-        with pytest.raises(AttributeError, match=fixed):
+        with pytest.raises(ValueError, match=fixed):
             setattr(policy, fixed, 3)
         assert snapshot(policy) == before
     for fixed in ("ridge", "n_features", *policy.memory.forgetting):
-        with pytest.raises(AttributeError, match=fixed):
+        with pytest.raises(ValueError, match=fixed):
             setattr(policy.memory, fixed, 3)
 
 

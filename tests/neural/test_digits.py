@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from recsys.checks import PrecisionWarning
 from recsys.gradients.backprop import gradient_factors
 from recsys.neural.bonus import FORMS
-from recsys.neural.digits import FewDigitsWarning
 from recsys.neural.memory import FullMemory, GradientMemory
 from strategies import refuses
 
 every_form = pytest.mark.parametrize("form", FORMS)
 every_exact_form = pytest.mark.parametrize("form", ["full", "dual", "kernel"])
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-few_digits = pytest.mark.filterwarnings("ignore::recsys.neural.digits.FewDigitsWarning")
+few_digits = pytest.mark.filterwarnings("ignore::recsys.checks.PrecisionWarning")
 
 
 def line(dtype: torch.dtype = torch.float64, d: int = 2) -> nn.Sequential:
@@ -40,7 +40,7 @@ def warns(memory: GradientMemory, rows: np.ndarray, model: nn.Module) -> bool:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         memory.add(gradient_factors(model, rows))
-    assert all(entry.category is FewDigitsWarning for entry in caught)
+    assert all(entry.category is PrecisionWarning for entry in caught)
     assert len(caught) <= 1
     return bool(caught)
 
@@ -112,7 +112,7 @@ def test_a_refilled_memory_refuses_and_warns_as_well():
         memory.refill(gradient_factors(model, np.array([[1e9, 0.0]])))
     rows = np.array([[1e7, 0.0], [0.0, 1.0]])
     memory.refill(gradient_factors(model, rows))
-    with pytest.warns(FewDigitsWarning):
+    with pytest.warns(PrecisionWarning):
         memory.warn()
     memory.warn()  # it is said once
     memory.refill(gradient_factors(model, np.array([[1.0, 0.0], [0.0, 1.0]])))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from recsys.checks import PrecisionWarning
 from recsys.neural import network
-from recsys.neural.digits import FewDigitsWarning, NotHeldError
+from recsys.neural.digits import NotHeldError
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
 from recsys.neural.training import Schedule
@@ -119,7 +120,7 @@ def state(policy: NeuralUCB) -> object:
 def test_a_long_row_warns_once_and_the_round_is_complete(covariance: str):
     never = Schedule(first=100)
     policy = taught(covariance=covariance, unit_rows=False, schedule=never)
-    with pytest.warns(FewDigitsWarning, match="standardise the features"):
+    with pytest.warns(PrecisionWarning, match="standardise the features"):
         policy.update(0, [1.0, 2.0, 1e5], 1.0)
     assert policy.rounds == policy.replay.n == policy.memory.rounds == 5
     policy.update(0, [1.0, 2.0, 1e5], 1.0)  # it was said

@@ -258,7 +258,7 @@ def test_settings_are_checked_when_they_are_given_and_whenever_they_are_set():
     for bad in (0, 2.5, "3", None):
         with refuses("batch", late):
             late.batch = bad
-    with pytest.raises(AttributeError, match="n_arms"):
+    with pytest.raises(ValueError, match="n_arms"):
         policy.policy.n_arms = 7
     policy.epsilon, late.batch = 0.5, 1
     late.update(2, np.ones(3), 1.0)
