@@ -2,19 +2,18 @@
 
 from recsys.lab.arena import DAY, LOG, informed, open_shops
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
+from recsys.lab.calibration import calibration_error, reliability
 from recsys.lab.experiment import read_logs, replicate, run
 from recsys.lab.limits import best_linear_fit, linear_limit
 from recsys.lab.linear_world import LinearPlay, play_linear_world
 from recsys.lab.metrics import (
     auc,
-    calibration_error,
     effective_number,
     excess_loss,
     expected_log_loss,
     ips_rates,
     irreducible_loss,
     naive_rates,
-    reliability,
 )
 from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve

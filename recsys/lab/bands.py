@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from recsys import checks
+from recsys.lab import columns
 
 LEVEL = 0.95  # confidence level of every band of the book
+LONGEST = 1e150  # of all samples: the square of what is longer is beyond every float
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ def band(samples: ArrayLike, level: float = LEVEL) -> Estimate:
 
     Parameters
     ----------
-    samples : (S,) one value for each seed, S >= 2
+    samples : (S,) one value for each seed, S >= 2; a boolean counts as 0 or 1
     level : float
         Confidence level in (0, 1).
     """
-    samples = checks.finite("samples", samples, (None,))
+    samples = columns.numbers("samples", samples, (None,), booleans=True)
     mean, half = band_curve(samples[:, None], level)
     return Estimate(
         float(mean[0]), float(mean[0] - half[0]), float(mean[0] + half[0]), len(samples)
@@ -46,7 +48,7 @@ def band(samples: ArrayLike, level: float = LEVEL) -> Estimate:
 
 def band_curve(samples: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (T,) and half-width (T,) of the band at each point of curves (S, T)."""
-    samples = checks.finite("samples", samples, (None, None))
+    samples = columns.numbers("samples", samples, (None, None), True, LONGEST)
     if not 0.0 < checks.number("level", level, 0.0, 1.0) < 1.0:
         raise ValueError(f"level: got {level!r}, expected a number strictly between 0 and 1")
     n = len(samples)
@@ -62,6 +64,7 @@ def paired_band(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Es
     The two are played on the same seeds with common random numbers, so what the seeds share
     cancels; "better" is said only where this band excludes zero.
     """
-    first = checks.finite("first", first, (None,))
-    second = checks.finite("second", second, first.shape)
+    columns.same_rows(first, second, "second")
+    first = columns.numbers("first", first, (None,), True, LONGEST)
+    second = columns.numbers("second", second, first.shape, True, LONGEST)
     return band(first - second, level)

@@ -190,8 +190,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="ips-without-weights",
         file="lab/metrics.py",
-        before="weights = log.clicks / propensities",
-        after="weights = log.clicks",
+        before="weights = clicks / propensities",
+        after="weights = clicks",
         killed_by=(
             "tests/lab/test_metrics.py::test_inverse_propensities_undo_the_selection_that_biases_the_naive_rate"
         ),
@@ -285,8 +285,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="global-generator-seeded",
         file="baseline/click_network.py",
-        before="with torch.random.fork_rng(devices=[]):",
-        after="if True:",
+        before="draws = torch.Generator().manual_seed(seed)",
+        after="draws = torch.manual_seed(seed)",
         killed_by=(
             "tests/baseline/test_click_network.py::test_building_training_and_predicting_leave_the_global_generators_alone"
         ),
@@ -789,5 +789,55 @@ MUTANTS: list[Mutant] = [
         before="(x is not None and x.dot(x) > LONG * self.ridge)",
         after="False",
         killed_by="tests/linear/test_widths.py::test_long_rows_are_not_subtracted_from_longer_ones",
+    ),
+    Mutant(
+        name="ties-split-by-the-order-of-rows",
+        file="lab/calibration.py",
+        before="shared[g].mean()",
+        after="outcome[g].mean()",
+        killed_by=(
+            "tests/lab/test_metrics_order.py::test_predictions_that_hold_have_no_calibration_error_in_any_order[3-0]"
+        ),
+    ),
+    Mutant(
+        name="loss-of-a-logit-with-the-wrong-sign",
+        file="lab/metrics.py",
+        before="p * log_expit(z) + (1 - p) * log_expit(-z)",
+        after="p * log_expit(-z) + (1 - p) * log_expit(z)",
+        killed_by=("tests/lab/test_metrics.py::test_logits_are_judged_as_their_probabilities"),
+    ),
+    Mutant(
+        name="greedy-on-probabilities",
+        file="baseline/greedy.py",
+        before="return self.model.logits(contexts)",
+        after="return self.model.predict(contexts)",
+        killed_by=(
+            "tests/baseline/test_own_log.py::test_the_greedy_policy_decides_where_probabilities_round_to_one[40.0]"
+        ),
+    ),
+    Mutant(
+        name="written-out-step-without-weights",
+        file="baseline/closed_form.py",
+        before="if weights is not None:",
+        after="if False:",
+        killed_by=("tests/baseline/test_weights.py::test_both_steps_are_the_same_with_weights"),
+    ),
+    Mutant(
+        name="weights-of-each-part-over-the-mean-of-all",
+        file="baseline/training.py",
+        before="parts = given[:n_train], given[n_train:]",
+        after="parts = (given,)",
+        killed_by=(
+            "tests/baseline/test_weights.py::test_the_losses_are_weighted_means_of_what_trains_and_of_what_validates"
+        ),
+    ),
+    Mutant(
+        name="second-id-column-in-the-place-of-the-first",
+        file="baseline/logistic.py",
+        before="+ first[:-1]  # each id",
+        after="+ 0 * first[:-1]  # each id",
+        killed_by=(
+            "tests/baseline/test_logistic.py::test_each_id_has_a_weight_vector_of_its_own[columns1-sizes1]"
+        ),
     ),
 ]

@@ -1,4 +1,5 @@
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -6,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
-from sklearn.metrics import log_loss
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
 
 from recsys.lab.bands import Estimate, band, band_curve, paired_band
+from recsys.lab.calibration import calibration_error, reliability
 from recsys.lab.metrics import (
     auc,
-    calibration_error,
     effective_number,
     excess_loss,
     expected_log_loss,
     ips_rates,
     irreducible_loss,
     naive_rates,
-    reliability,
 )
 from recsys.shop.records import Log
 from strategies import modest, refuses, small_shop
@@ -202,6 +203,59 @@ def test_true_probabilities_are_calibrated_and_inflated_ones_are_off_by_the_infl
     assert calibration_error(p, p) == 0.0
     assert calibration_error(p, clicks) < 4 * math.sqrt(0.25 / 4_000)
     assert calibration_error(p + 0.2, p) == pytest.approx(0.2)
+
+
+def test_the_area_depends_on_the_order_of_the_scores_only():
+    rng = np.random.default_rng(4)
+    scores, clicks = rng.normal(size=400).round(1), (rng.random(400) < 0.3).astype(int)
+    area = auc(clicks, scores)
+    assert area == roc_auc_score(clicks, scores)
+    assert auc(clicks, 1e300 * scores) == auc(clicks, 1e-300 * scores) == area
+    assert auc([0, 1, 1], [-1.7e308, 0.0, 1.7e308]) == 1.0  # whose difference overflows
+
+
+# ---------------------------------------------------------------------- logits
+
+
+@modest
+@given(p=st.floats(0, 1), z=st.floats(-30, 30))
+def test_logits_are_judged_as_their_probabilities(p: float, z: float):
+    expected = expected_log_loss([p], expit([z]))
+    assert expected_log_loss([p], logits=[z]) == pytest.approx(expected, rel=1e-3)
+    with localcontext(prec=60):  # as exact as one likes
+        exact, q = Decimal(p), 1 / (1 + (-Decimal(z)).exp())
+        loss = -(exact * q.ln() + (1 - exact) * (1 - q).ln())
+        entropy = -sum(x * x.ln() for x in (exact, 1 - exact) if x)
+    assert expected_log_loss([p], logits=[z]) == pytest.approx(float(loss), rel=1e-12)
+    assert excess_loss([p], logits=[z]) == pytest.approx(float(loss - entropy), rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("z", [17.5, 40.0, 800.0, 1e10, 1.7e308])
+def test_the_loss_of_a_finite_logit_is_finite_and_grows_with_it(z: float):
+    for sign, truth in ((1, 0.0), (-1, 1.0)):
+        wrong, right = np.full(5, sign * z), np.full(5, -sign * z)
+        known = np.full(5, truth)
+        assert expected_log_loss(known, logits=wrong) == pytest.approx(z, rel=1e-7)
+        assert excess_loss(known, logits=wrong) == pytest.approx(z, rel=1e-7)
+        assert 0 <= excess_loss(known, logits=right) < 3e-8
+    assert excess_loss([0.25], logits=[z]) == pytest.approx(0.75 * z, rel=0.05)
+
+
+@modest
+@given(p=st.floats(1e-9, 1 - 1e-9))
+def test_the_logit_of_the_truth_has_no_excess(p: float):
+    assert 0 <= excess_loss([p], logits=[np.log(p) - np.log1p(-p)]) < 1e-14
+
+
+def test_probabilities_or_logits_are_judged_and_never_both():
+    for call in (expected_log_loss, excess_loss):
+        with refuses("predicted"):
+            call([0.1], [0.2], logits=[1.0])
+        with refuses("predicted"):
+            call([0.1])
+        for bad in ([np.nan], [np.inf], [0.1, 0.2], 0.1, ["1"], [True]):
+            with refuses("logits"):
+                call([0.1], logits=bad)
 
 
 # ---------------------------------------------------------------------- logs
