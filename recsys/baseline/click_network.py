@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.special import expit
 from torch import nn
+from torch.nn.utils import skip_init
 
 from recsys import archive, checks
 
@@ -60,21 +63,36 @@ class ClickNetwork(nn.Module):
             "embedding_dim": checks.integer("embedding_dim", embedding_dim, 1),
             "hidden": tuple(checks.integer("hidden", h, 1) for h in hidden),
             "embedding_scale": checks.number("embedding_scale", embedding_scale, 0.0, 10.0),
-            "seed": checks.integer("seed", seed, 0),
+            "seed": checks.integer("seed", seed, 0, 2**64 - 1),
         }
-        width = len(vocabularies) * embedding_dim + n_features
+        dim, width = self.settings["embedding_dim"], self.settings["n_features"]
+        width += len(vocabularies) * dim
         if width == 0:
             raise ValueError("n_features: got 0 without vocabularies, expected at least one input")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.embeddings = nn.ModuleList(nn.Embedding(v, embedding_dim) for v in vocabularies)
+        self.embeddings = nn.ModuleList(
+            skip_init(nn.Embedding, size, dim) for size in self.settings["vocabularies"]
+        )
+        layers: list[nn.Module] = []
+        for size in self.settings["hidden"]:
+            layers += [skip_init(nn.Linear, width, size), nn.ReLU()]
+            width = size
+        self.mlp = nn.Sequential(*layers, skip_init(nn.Linear, width, 1))
+        self._draw(self.settings["seed"], self.settings["embedding_scale"])
+
+    def _draw(self, seed: int, embedding_scale: float) -> None:
+        """Draw the initial parameters as torch would after ``torch.manual_seed(seed)``.
+
+        The generator is the network's own: other threads may draw from torch's meanwhile.
+        """
+        draws = torch.Generator().manual_seed(seed)
+        for scale in (1.0, embedding_scale):  # torch draws each table once by itself
             for table in self.embeddings:
-                nn.init.normal_(table.weight, std=embedding_scale)
-            layers: list[nn.Module] = []
-            for size in hidden:
-                layers += [nn.Linear(width, size), nn.ReLU()]
-                width = size
-            self.mlp = nn.Sequential(*layers, nn.Linear(width, 1))
+                nn.init.normal_(table.weight, std=scale, generator=draws)
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                bound = 1 / math.sqrt(layer.in_features)
+                nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=draws)
+                nn.init.uniform_(layer.bias, -bound, bound, generator=draws)
 
     @property
     def row_length(self) -> int:
@@ -99,8 +117,17 @@ class ClickNetwork(nn.Module):
         vectors = [table(identifiers[:, i]) for i, table in enumerate(self.embeddings)]
         return self.mlp(torch.cat([*vectors, features], dim=1)).squeeze(1)
 
-    def predict(self, contexts: ArrayLike, chunk: int = 65_536) -> np.ndarray:
-        """Return click probabilities (...,) for context rows (..., columns)."""
+    def logits(self, contexts: ArrayLike, chunk: int = 65_536) -> np.ndarray:
+        """Return the logits (...,) of context rows (..., columns), to decide and to judge by.
+
+        In single precision a probability is 1 from a logit of about 17 on, in double precision
+        from about 37; logits tell apart what their probabilities do not.
+
+        Raises
+        ------
+        ValueError
+            If a row does not fit, or its logit is beyond the precision of the parameters.
+        """
         contexts = checks.finite("contexts", contexts)
         if contexts.ndim == 0 or contexts.shape[-1] != self.row_length:
             raise ValueError(
@@ -110,11 +137,23 @@ class ClickNetwork(nn.Module):
         flat = contexts.reshape(-1, self.row_length)
         with torch.no_grad():
             parts = [
-                torch.sigmoid(self(*self.split(flat[i : i + chunk]))).cpu().numpy()
+                self(*self.split(flat[i : i + chunk])).cpu().double().numpy()
                 for i in range(0, len(flat), chunk)
             ]
         out = np.concatenate(parts) if parts else np.zeros(0)
-        return out.astype(float).reshape(contexts.shape[:-1])
+        if not np.isfinite(out).all():
+            raise ValueError(
+                "contexts: got rows whose logits are NaN or infinity, "
+                "expected smaller features, or finite parameters"
+            )
+        return out.reshape(contexts.shape[:-1])
+
+    def predict(self, contexts: ArrayLike, chunk: int = 65_536) -> np.ndarray:
+        """Return click probabilities (...,) for context rows (..., columns).
+
+        The sigmoid of ``logits`` in double precision, so ``1 - p`` is right to 1e-16.
+        """
+        return expit(self.logits(contexts, chunk))
 
     def save(self, path: str | Path) -> None:
         """Write settings and parameters to an ``.npz`` archive of plain arrays."""
@@ -124,7 +163,7 @@ class ClickNetwork(nn.Module):
     def load(cls, path: str | Path) -> ClickNetwork:
         """Read what ``save`` wrote. Nothing is unpickled, so no code can run."""
         settings, groups = archive.load(path)
-        model = cls(**settings)
-        saved = (tensor for group in groups.values() for tensor in group)
+        saved = [torch.as_tensor(array) for group in groups.values() for array in group]
+        model = cls(**settings).to(saved[0].dtype if saved else None)
         model.load_state_dict(dict(zip(model.state_dict(), saved, strict=True)))
         return model

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits as log_loss
 
 from recsys.baseline.click_network import ClickNetwork
 
@@ -116,9 +116,15 @@ class ClosedFormStep:
         return dict(zip(self.names, values, strict=True))
 
     def __call__(
-        self, identifiers: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
+        self,
+        identifiers: torch.Tensor,
+        features: torch.Tensor,
+        clicks: torch.Tensor,
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Make one step on ids (S, B, m), features (S, B, d) and clicks (S, B).
+        """Make one step on ids (S, B, m), features (S, B, d), clicks (S, B) and weights (S, B).
+
+        As for ``AutogradStep`` a network's loss is Σ w l / B; without weights all are 1.
 
         Returns
         -------
@@ -127,24 +133,32 @@ class ClosedFormStep:
         """
         with torch.no_grad():
             ids = self._ids(identifiers)
-            losses = self._forward(ids, features, clicks)
-            self._backward(ids, clicks)
+            losses = self._forward(ids, features, clicks, weights)
+            self._backward(ids, clicks, weights)
             self._descend()
         return losses
 
     def losses(
-        self, identifiers: torch.Tensor, features: torch.Tensor, clicks: torch.Tensor
+        self,
+        identifiers: torch.Tensor,
+        features: torch.Tensor,
+        clicks: torch.Tensor,
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the mean losses (S,) of rows as for a step, without one."""
         with torch.no_grad():
-            return self._forward(self._ids(identifiers), features, clicks)
+            return self._forward(self._ids(identifiers), features, clicks, weights)
 
     def _ids(self, identifiers: torch.Tensor) -> list[torch.Tensor]:
         """Return for each id column the places (S B,) of the ids in the tables of all networks."""
         return [(identifiers[..., i] + first).flatten() for i, first in enumerate(self.first)]
 
     def _forward(
-        self, ids: list[torch.Tensor], features: torch.Tensor, clicks: torch.Tensor
+        self,
+        ids: list[torch.Tensor],
+        features: torch.Tensor,
+        clicks: torch.Tensor,
+        weights: torch.Tensor | None,
     ) -> torch.Tensor:
         size = clicks.shape[1]
         if size not in self.arrays:
@@ -162,13 +176,18 @@ class ClosedFormStep:
             torch.baddbmm(bias, below, weight, out=above)  # a_l = ReLU(W_l a_{l-1} + b_l)
             if above is not at.a[-1]:
                 above.relu_()
-        return binary_cross_entropy_with_logits(at.logits, clicks, reduction="none").mean(dim=1)
+        losses = log_loss(at.logits, clicks, weight=weights, reduction="none")
+        return losses.mean(dim=1)
 
-    def _backward(self, ids: list[torch.Tensor], clicks: torch.Tensor) -> None:
+    def _backward(
+        self, ids: list[torch.Tensor], clicks: torch.Tensor, weights: torch.Tensor | None
+    ) -> None:
         at = self.arrays[clicks.shape[1]]
         delta = at.delta
         torch.sigmoid(at.a[-1], out=delta[-1])
-        delta[-1].sub_(clicks[..., None]).div_(clicks.shape[1])  # δ_L = (σ(z) - r) / B
+        delta[-1].sub_(clicks[..., None]).div_(clicks.shape[1])  # δ_L = w (σ(z) - r) / B
+        if weights is not None:
+            delta[-1].mul_(weights[..., None])
         for i in reversed(range(len(self.weights))):
             torch.bmm(at.delta_T[i + 1], at.a[i], out=self.weight_gradients[i])
             torch.sum(delta[i + 1], 1, keepdim=True, out=self.bias_gradients[i])

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from recsys import checks
 from recsys.baseline.closed_form import ClosedFormStep, how_many_together, is_plain
 from recsys.baseline.training import (
     AutogradStep,
@@ -35,6 +34,7 @@ def train(
     training: Training | None = None,
     progress: bool = False,
     device: str | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> History:
     """Fit a click network by minimising the mean log loss (``eq-bce``), in place.
 
@@ -49,6 +49,10 @@ def train(
         Print one line an epoch.
     device : str, optional
         Where to train, such as "cuda"; by default where the parameters are. The model stays there.
+    sample_weight : (n,), optional
+        Non-negative. The loss is then Σ w l / Σ w, of the rows that train and of those that
+        validate; a row of weight 2 counts as two rows. The weights are divided by their mean once,
+        and a minibatch of B rows has the loss Σ w l / B: its gradient is right on average.
 
     Returns
     -------
@@ -58,14 +62,21 @@ def train(
     Raises
     ------
     ValueError
-        If shapes, ids or labels are wrong, or a loss is not finite; the model is then unchanged.
+        If shapes, ids, labels or weights are wrong, the machine has no such device, or a loss is
+        not finite; the model is then unchanged, and where it was.
     """
-    training = training or Training()
-    labels = checks.binary("clicks", clicks)  # before the model moves
-    if device is not None:
-        model.to(device)
-    rows = checked_rows(model, contexts, labels, training)
-    return _train([model], [rows], [training], progress)[0]
+    training = Training() if training is None else training
+    rows = checked_rows(model, contexts, clicks, training, sample_weight)
+    if device is None:
+        return _train([model], [rows], [training], progress)[0]
+    home, there = rows.clicks.device, _device(device)
+    rows = rows.to(there)
+    model.to(there)
+    try:
+        return _train([model], [rows], [training], progress)[0]
+    except ValueError:
+        model.to(home)
+        raise
 
 
 def train_together(
@@ -73,6 +84,7 @@ def train_together(
     contexts: Sequence[ArrayLike],
     clicks: Sequence[ArrayLike],
     trainings: Sequence[Training],
+    sample_weight: Sequence[ArrayLike | None] | None = None,
 ) -> list[History]:
     """Fit S click networks, each to rows of its own, as ``train`` does one by one.
 
@@ -82,7 +94,7 @@ def train_together(
 
     Parameters
     ----------
-    models, contexts, clicks, trainings : S of each, as for ``train``
+    models, contexts, clicks, trainings, sample_weight : S of each, as for ``train``
 
     Returns
     -------
@@ -93,18 +105,27 @@ def train_together(
     ValueError
         As from ``train``, or if their numbers differ; all models are then unchanged.
     """
-    parts = [models, contexts, clicks, trainings]
-    if len({len(part) for part in parts}) != 1 or not len(models):
+    models = list(models)
+    weights = [None] * len(models) if sample_weight is None else list(sample_weight)
+    parts = [models, list(contexts), list(clicks), list(trainings), weights]
+    if len({len(part) for part in parts}) != 1 or not models:
         numbers = ", ".join(str(len(part)) for part in parts)
-        raise ValueError(f"models: got {numbers} of models, contexts, clicks and trainings")
-    rows = [checked_rows(*four) for four in zip(*parts, strict=True)]
+        raise ValueError(
+            f"models: got {numbers} of models, contexts, clicks, trainings and weights, "
+            "expected as many of each, and at least one"
+        )
+    if len({id(model) for model in models}) != len(models):
+        raise ValueError("models: got one network twice, expected different ones")
+    rows = [checked_rows(*five) for five in zip(*parts, strict=True)]
+    trainings = parts[3]
     before = [{k: v.clone() for k, v in model.state_dict().items()} for model in models]
     groups: dict[Hashable, list[int]] = {}
     for i, (model, own, training) in enumerate(zip(models, rows, trainings, strict=True)):
         alike: Hashable = i
         if is_plain(model):
             form = {**model.settings, "seed": None}
-            alike = (repr(form), own.clicks.shape, own.clicks.dtype, replace(training, seed=0))
+            log = own.clicks.shape, own.clicks.dtype, own.weights is None
+            alike = (repr(form), *log, replace(training, seed=0))
         groups.setdefault(alike, []).append(i)
     histories: dict[int, History] = {}
     try:
@@ -118,6 +139,17 @@ def train_together(
             model.load_state_dict(state)
         raise
     return [histories[i] for i in range(len(models))]
+
+
+def _device(name: str) -> torch.device:
+    """Return a device that this machine has, or refuse its name."""
+    try:
+        torch.empty(1, device=name).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device: got {name!r}, expected one on which this machine can compute"
+        ) from error
+    return torch.device(name)
 
 
 class _Course:
@@ -199,7 +231,7 @@ def _epoch(
     pairs = list(zip(shuffled, rows, strict=True))
     columns = [
         torch.stack([own.columns()[c][places] for places, own in pairs]).split(size, dim=1)
-        for c in range(3)
+        for c in range(len(rows[0].columns()))
     ]
     total = rows[0].features.new_zeros(len(rows))
     for batch in zip(*columns, strict=True):

@@ -13,7 +13,7 @@ def test_network_is_trained_from_the_log_with_the_nights_own_seed():
     plain, _ = fit(seen, log, Training(seed=4_000_399, batch_size=64))
     rows = seen.rows(np.arange(60)[:, None], np.arange(12), 400)
     assert isinstance(featurizer, ObservedFeatures)
-    assert np.array_equal(policy.scores(rows), plain.predict(rows))
+    assert np.array_equal(policy.scores(rows), plain.logits(rows))
     assert policy.n_arms == 12
     draws = shop.policy_rng("network 399").random(3)
     assert np.array_equal(policy.rng.random(3), draws)

@@ -213,3 +213,27 @@ def test_training_that_diverges_says_so_and_leaves_the_model_unchanged():
     model.mlp[0].weight.data *= 1e10  # their products overflow
     with refuses("training", model):
         train(model, rows, clicks, Training(epochs=2))
+
+
+# ---------------------------------------------------------------------- settings
+
+
+def test_numbers_of_numpy_are_numbers():
+    plan = Training(
+        epochs=np.int64(2),
+        batch_size=np.int32(8),
+        learning_rate=np.float32(0.5),
+        patience=np.uint8(1),
+        seed=np.int64(3),
+        validation_fraction=np.float64(0.25),
+    )
+    plain = Training(2, 8, 0.5, 0.0, 0.25, 1, 3)
+    assert plan == plain
+    assert repr(plan) == repr(plain)
+    rows, clicks = example_rows(40)
+    found, expected = ClickNetwork(**SMALL), ClickNetwork(**SMALL)
+    assert train(found, rows, clicks, plan) == train(expected, rows, clicks, plain)
+    with refuses("seed"):
+        Training(seed=2**64)
+    with refuses("seed"):
+        ClickNetwork(**SMALL, seed=2**64)
