@@ -36,6 +36,7 @@ The ground
 ``baseline.training``       settings, rows and a step: what a training is made of
 ``baseline.course``         ... and the training, of one network or of many together
 ``baseline.closed_form``    a step of that, written out
+``baseline.own_log``        what is fitted: a shop's log, or arrays of somebody's own
 ``baseline.greedy``         the policy that a trained network makes
 ``baseline.logistic``       logistic regression, the sanity line beside it
 ``baseline.nightly``        what a shop trains from its log every night
@@ -90,7 +91,9 @@ The ground
 ``lab.table``               a data set as a world: rounds with the reward of every arm
 ``lab.serving``             a policy that stands still for a day, and is trained anew at night
 ``lab.parallel``            one function over many seeds or cases, in parallel
-``lab.metrics``             log loss, AUC, calibration, exposure, rates from logs
+``lab.metrics``             log loss, AUC, exposure, rates from logs
+``lab.calibration``         ... and whether predictions mean what they say
+``lab.columns``             ... of columns of numbers, in any order
 ``lab.bands``               means over seeds and their confidence bands
 ``lab.arena``               shops with logs and trends to come, and agents that have read the logs
 ``lab.limits``              what linear models can reach at best
