@@ -115,6 +115,27 @@ def test_a_network_comes_back_from_its_file_exactly(
     assert snapshot(ClickNetwork.load(path)) == snapshot(model)
 
 
+def test_a_network_in_double_precision_comes_back_exactly(tmp_path: Path):
+    model = ClickNetwork(**SMALL).double()
+    with torch.no_grad():
+        for value in model.parameters():
+            value += 1e-12  # less than single precision holds
+    model.save(tmp_path / "network")
+    assert snapshot(ClickNetwork.load(tmp_path / "network")) == snapshot(model)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_parameters_are_read_as_arrays_and_as_tensors(
+    tmp_path: Path, kind: object, monkeypatch: pytest.MonkeyPatch
+):
+    model = ClickNetwork(**SMALL)
+    model.save(tmp_path / "network")
+    settings, groups = archive.load(tmp_path / "network")
+    arrays = {name: [kind(array) for array in group] for name, group in groups.items()}
+    monkeypatch.setattr(archive, "load", lambda path: (settings, arrays))
+    assert snapshot(ClickNetwork.load("anywhere")) == snapshot(model)
+
+
 def test_the_file_holds_plain_arrays_only(tmp_path: Path):
     path = tmp_path / "network.npz"
     ClickNetwork(**SMALL).save(str(path))
