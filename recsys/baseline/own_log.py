@@ -50,8 +50,8 @@ def described(
                 f"vocabularies: got {vocabularies!r} beside a featurizer, expected none: it has "
                 f"{rows.vocabularies}"
             )
-        of_log = rows.rows(clicks.users, clicks.products, clicks.rounds)
-        return Rows(of_log, clicks.clicks, rows.vocabularies)
+        vocabularies = rows.vocabularies
+        rows, clicks = rows.rows(clicks.users, clicks.products, clicks.rounds), clicks.clicks
     sizes = checked_sizes(vocabularies)
     table = checks.finite("rows", rows, (None, None))
     if not len(sizes) <= table.shape[1] or not table.size:

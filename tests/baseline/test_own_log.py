@@ -116,6 +116,22 @@ def test_a_log_that_does_not_fit_is_refused(make: Callable):
         call(seen, log)
 
 
+class Beyond(ObservedFeatures):
+    """A featurizer of somebody's own, whose last id is beyond its vocabulary."""
+
+    def _rows(self, users: np.ndarray, products: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        return super()._rows(users, products + 1, rounds)
+
+
+@pytest.mark.parametrize("make", [fit, LogisticPolicy])
+def test_a_featurizer_whose_ids_are_beyond_its_vocabulary_is_refused(make: Callable):
+    shop = small_shop(1)
+    log = shop.log(400)
+    assert log.products.max() == 11
+    with refuses("rows"):
+        make(Beyond(shop), log)
+
+
 def test_a_training_that_is_none_is_refused():
     rows, clicks = example_rows(40)
     model = ClickNetwork(**SMALL)
