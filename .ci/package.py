@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT = ("site", "bugs")
 # With the pins of the whole book; without them only the twins of the results need recsys alone.
 BOOK = ("tests/book/test_book.py", "tests/book/test_book_checks.py", "tests/test_pins.py")
+VERSION = "{}.{}.{}".format(*sys.version_info)
 ORDERS = ("listed", "reversed", "shuffled")
 
 
@@ -86,34 +87,40 @@ def run_tests(python: str, files: list[str], options: list[str], env: dict[str, 
     return failed
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Make the environment, run the tests and return 1 if a file failed, else 0."""
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", help="only these test files")
     parser.add_argument("--order", choices=ORDERS, default="listed", help="of files and of tests")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order")
     parser.add_argument("--everything", action="store_true", help="also the book's sources")
     parser.add_argument("--latest", action="store_true", help="the newest versions, not the pins")
-    version = "{}.{}.{}".format(*sys.version_info)
-    default = ROOT / ".venv-package" / version
+    default = ROOT / ".venv-package" / VERSION
     parser.add_argument("--environment", type=Path, default=default, help="its folder, made anew")
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the environment, run the tests and return 1 if a file failed, else 0."""
+    reader = parser()
+    chosen = reader.parse_args(arguments)
     if chosen.everything and chosen.latest:
-        parser.error("--latest: the book needs its pins, so not together with --everything")
+        reader.error("--latest: the book needs its pins, so not together with --everything")
     missing = [file for file in chosen.files if not (ROOT / file).is_file()]
     if missing:
-        parser.error(f"files: got {missing}, expected test files of {ROOT}")
+        reader.error(f"files: got {missing}, expected test files of {ROOT}")
 
-    print(f"== Environment: {chosen.environment} from Python {version}", flush=True)
+    print(f"== Environment: {chosen.environment} from Python {VERSION}", flush=True)
     try:
         python = make_environment(
             chosen.environment.absolute(), wanted(chosen.everything, chosen.latest)
         )
     except ValueError as error:
-        parser.error(str(error))
+        reader.error(str(error))
     files = in_order(chosen.files or test_files(chosen.everything), chosen.order, chosen.seed)
     print(f"== Tests: {len(files)} files, {chosen.order}, seed {chosen.seed}", flush=True)
-    options = ["--order", chosen.order, "--order-seed", str(chosen.seed)]
+    # How fast the machine is, which such a test asserts, says nothing about the package here.
+    options = ["-m", "not speed", "--order", chosen.order, "--order-seed", str(chosen.seed)]
     failed = run_tests(python, files, options, surroundings(chosen.environment.absolute()))
     print(f"== {len(files) - len(failed)} files passed, {len(failed)} failed: {failed}", flush=True)
     return int(bool(failed))

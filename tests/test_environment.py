@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 
 import pytest
 from setuptools import find_packages
@@ -110,7 +110,7 @@ def modules() -> dict[Path, str]:
     return {path.relative_to(package): path.read_text("utf-8") for path in package.rglob("*.py")}
 
 
-def layer_problems(sources: dict[Path, str], layers: list[set[str]] = LAYERS) -> list[str]:
+def layer_problems(sources: dict[PurePath, str], layers: list[set[str]] = LAYERS) -> list[str]:
     """Return what is wrong with the imports of the modules, wherever in their code."""
     rooms = {path: path.parts[0].removesuffix(".py") for path in sources}
     faces = {
@@ -124,20 +124,21 @@ def layer_problems(sources: dict[Path, str], layers: list[set[str]] = LAYERS) ->
     problems = []
     for path, source in sorted(sources.items()):
         room, here = rooms[path], ".".join(["recsys", *path.parent.parts])
+        shown = path.as_posix()  # as it is written everywhere, also on Windows
         if room == "__init__":
-            problems += [f"{path} imports {name}" for name in imported(source, here)]
+            problems += [f"{shown} imports {name}" for name in imported(source, here)]
             continue
         if not any(room in layer for layer in layers):
-            problems.append(f"{path} is in no layer")
+            problems.append(f"{shown} is in no layer")
             continue
         problems += [
-            f"{path} imports {name}"
+            f"{shown} imports {name}"
             for name in imported(source, here)
             if wrong_import(room, name, layers, faces)
         ]
         others = set().union(*(names for other, names in made.items() if other != room))
         strange = set(names_read(source)) & others - made[room]
-        problems += [f"{path} reads {name}" for name in sorted(strange)]
+        problems += [f"{shown} reads {name}" for name in sorted(strange)]
     return problems
 
 
@@ -183,6 +184,12 @@ def test_a_misplaced_import_is_found_at_any_depth(file: str, code: str):
     (problem,) = layer_problems(sources)
     assert problem.startswith(file)
     assert problem.endswith(PLANTED[file, code])
+
+
+def test_a_misplaced_import_is_written_the_same_on_windows():
+    sources = {PureWindowsPath(path): source for path, source in modules().items()}
+    sources[PureWindowsPath("shop/deep/er.py")] = "from recsys.policies import Policy\n"
+    assert layer_problems(sources) == ["shop/deep/er.py imports recsys.policies.Policy"]
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-PROMISED = SpecifierSet(
-    tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
-)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROMISED = SpecifierSet(PROJECT["requires-python"])
 (MINIMUM,) = (Version(clause.version) for clause in PROMISED)
-# The first release of the minimum's series, Debian 12's, and the series after it.
-PYTHONS = [f"{MINIMUM}.0", "3.11.2", "3.12.0", "3.13.0", "3.14.0"]
+SERIES = [line.split()[-1] for line in PROJECT["classifiers"] if ":: Python :: 3." in line]
+# The first release of each series, and Debian 12's.
+PYTHONS = [*(f"{series}.0" for series in SERIES), "3.11.2"]
 
 
 def pins(file: Path) -> dict[str, str]:
@@ -44,6 +44,10 @@ def test_installed_is_what_is_pinned(name: str):
 
 def test_python_is_one_that_is_promised():
     assert PROMISED.contains(Version("{}.{}.{}".format(*sys.version_info)))
+
+
+def test_the_first_series_is_the_minimum():
+    assert Version(SERIES[0]) == min(map(Version, SERIES)) == MINIMUM
 
 
 def requires_python(names: Mapping[str, str]) -> dict[str, str]:
@@ -140,14 +144,12 @@ def not_named(folders: Mapping[str, set[str]]) -> list[str]:
 
 
 def test_everything_that_is_imported_is_named_and_not_left_to_another_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    named = {canonicalize_name(Requirement(r).name) for r in project["dependencies"]}
+    named = {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]}
     assert not_named({"recsys": named, "tests": set(DIRECT), "book/_ext": set(DIRECT)}) == []
 
 
 def test_what_the_package_and_its_tests_ask_for_is_pinned():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     for requirement in (Requirement(line) for group in groups for line in group):
         at = ALL[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(at), f"{requirement} does not allow {at}"

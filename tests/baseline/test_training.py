@@ -131,6 +131,7 @@ def test_progress_prints_a_line_an_epoch_with_both_losses(capsys: pytest.Capture
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.speed
 def test_200_000_rows_for_10_epochs_take_at_most_10_seconds():
     shop = small_shop(0, n_users=1_000, n_products=50)
     log = shop.log(200_000)

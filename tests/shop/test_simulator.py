@@ -288,6 +288,7 @@ def test_one_log_is_the_same_as_two_in_a_row():
 # ---------------------------------------------------------------------- the log
 
 
+@pytest.mark.speed
 def test_a_log_of_200_000_impressions_takes_at_most_half_a_second():
     shop = Shop(seed=0)
     shop.log(1)
