@@ -58,17 +58,20 @@ def surroundings(folder: Path) -> dict[str, str]:
     return {**kept, "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": str(folder / "matplotlib")}
 
 
-def make_environment(folder: Path, packages: list[str]) -> str:
-    """Make the environment anew and return the path of its Python."""
+def python_of(folder: Path) -> str:
+    """Return the path of an environment's Python."""
+    return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+
+
+def make_environment(folder: Path, packages: list[str]) -> None:
+    """Make the environment anew."""
     if folder.exists() and not (folder / "pyvenv.cfg").is_file():
         raise ValueError(f"--environment: got {folder}, which is there and no environment")
     if folder.exists():
         shutil.rmtree(folder)
     venv.create(folder, with_pip=True)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    pip = [python_of(folder), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, *packages], cwd=ROOT, env=surroundings(folder), check=True)
-    return str(python)
 
 
 def run_tests(python: str, files: list[str], options: list[str], env: dict[str, str]) -> list[str]:
@@ -97,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--latest", action="store_true", help="the newest versions, not the pins")
     default = ROOT / ".venv-package" / VERSION
     parser.add_argument("--environment", type=Path, default=default, help="its folder, made anew")
+    parser.add_argument("--keep", action="store_true", help="the environment as it is there")
     return parser
 
 
@@ -110,18 +114,21 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         reader.error(f"files: got {missing}, expected test files of {ROOT}")
 
-    print(f"== Environment: {chosen.environment} from Python {VERSION}", flush=True)
-    try:
-        python = make_environment(
-            chosen.environment.absolute(), wanted(chosen.everything, chosen.latest)
-        )
-    except ValueError as error:
-        reader.error(str(error))
+    folder = chosen.environment.absolute()
+    if chosen.keep:
+        if not (folder / "pyvenv.cfg").is_file():
+            reader.error(f"--keep: got {folder}, expected an environment that is there")
+    else:
+        print(f"== Environment: {folder} from Python {VERSION}", flush=True)
+        try:
+            make_environment(folder, wanted(chosen.everything, chosen.latest))
+        except ValueError as error:
+            reader.error(str(error))
     files = in_order(chosen.files or test_files(chosen.everything), chosen.order, chosen.seed)
     print(f"== Tests: {len(files)} files, {chosen.order}, seed {chosen.seed}", flush=True)
     # How fast the machine is, which such a test asserts, says nothing about the package here.
     options = ["-m", "not speed", "--order", chosen.order, "--order-seed", str(chosen.seed)]
-    failed = run_tests(python, files, options, surroundings(chosen.environment.absolute()))
+    failed = run_tests(python_of(folder), files, options, surroundings(folder))
     print(f"== {len(files) - len(failed)} files passed, {len(failed)} failed: {failed}", flush=True)
     return int(bool(failed))
 

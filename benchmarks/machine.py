@@ -44,7 +44,7 @@ def describe() -> dict[str, object]:
 def cpu() -> str:
     """Return the name of the processor's model."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text("utf-8")) if info.exists() else None
     return found[1].strip() if found else platform.processor() or "unknown"
 
 

@@ -222,7 +222,7 @@ def test_who_imports_a_light_room_waits_for_nothing_heavy():
     code += "    importlib.import_module(f'recsys.{name}')\n"
     code += f"    print(name, sorted({HEAVY} & set(sys.modules)))\n"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.splitlines() == [f"{name} []" for name in [*light, "pages"]]
 

@@ -128,10 +128,8 @@ def third_party(source: str) -> Iterator[str]:
 def not_named(folders: Mapping[str, set[str]]) -> list[str]:
     """Return what the code of the folders imports beyond the packages named for it."""
     files = {folder: list((ROOT / folder).rglob("*.py")) for folder in folders}
-    own = {"recsys", "conftest", *(file.stem for file in (ROOT / "tests").rglob("*.py"))}
-    own |= {
-        file.stem for folder in ("book", "benchmarks") for file in (ROOT / folder).rglob("*.py")
-    }
+    homes = ("tests", "book", "benchmarks", ".ci")
+    own = {"recsys"} | {file.stem for home in homes for file in (ROOT / home).rglob("*.py")}
     made_by = packages_distributions()
     return sorted(
         f"{file.relative_to(ROOT).as_posix()}: {name}"

@@ -196,6 +196,7 @@ def test_the_user_s_own_settings_take_no_part(monkeypatch: pytest.MonkeyPatch, t
         (["--latest", "--everything"], "--latest"),
         (["tests/test_none.py"], "files: got"),
         (["--environment", "."], "--environment: got"),
+        (["--environment", "none", "--keep"], "--keep: got"),
         (["--order", "sorted"], "--order"),
     ],
 )

@@ -34,6 +34,7 @@ from recsys.shop.simulator import Shop
 from recsys.shop.world import ShopConfig
 
 PATIENCE = 25.0  # seconds that anything may take
+kills = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
 
 
 def contestants() -> dict[str, Callable]:
@@ -179,6 +180,7 @@ def test_the_cluster_returns_the_bits_that_local_processes_return(
     assert_same_bits(remote, local)
 
 
+@kills
 def test_a_worker_killed_in_mid_sweep_costs_time_and_no_result(
     cluster: Cluster, local: dict[str, Trace], tmp_path: Path
 ):
@@ -248,6 +250,7 @@ def test_a_function_that_the_cluster_cannot_import_is_reported(cluster: Cluster)
         cluster(lambda: over_cases(here, "ab", progress=False))
 
 
+@kills
 def test_a_task_that_kills_its_workers_ends_the_sweep_with_an_error(cluster: Cluster):
     def allow(failures: int) -> None:
         def change(dask_scheduler: object) -> None:
@@ -282,7 +285,9 @@ def test_the_example_prints_the_same_table_here_and_on_the_cluster(
 
 def test_the_package_does_not_need_what_only_a_cluster_needs():
     code = "import sys, recsys.lab, recsys.cost; print('distributed' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert out.stdout.strip() == "False"
 
 
@@ -304,7 +309,7 @@ def test_a_script_runs_from_the_root_as_the_readme_writes_it(script: str, prints
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(root)},  # and no folder of the benchmarks
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=8 * PATIENCE,
         check=True,
     )
