@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order")
     parser.add_argument("--everything", action="store_true", help="also the book's sources")
     parser.add_argument("--latest", action="store_true", help="the newest versions, not the pins")
-    default = ROOT / ".venv-package" / VERSION
+    default = ROOT / "_build" / "package" / VERSION
     parser.add_argument("--environment", type=Path, default=default, help="its folder, made anew")
     parser.add_argument("--keep", action="store_true", help="the environment as it is there")
     return parser

@@ -1,5 +1,6 @@
 """A checkout is the same wherever git makes it: above all its line ends, at which bash stops."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,8 +16,12 @@ pytestmark = pytest.mark.skipif(
 
 def git(*arguments: str, folder: Path = ROOT) -> str:
     """Return what git prints."""
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8")
+    # Neither the user's hooks, nor whose the folder is, nor the commit in whose hook this may run.
+    settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "safe.directory=*"]
+    command = ["git", "-C", str(folder), *settings, *arguments]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(command, env=env, capture_output=True, check=True)
+    return done.stdout.decode("utf-8")
 
 
 def tracked(folder: Path = ROOT) -> list[str]:
@@ -48,11 +53,11 @@ def cloned(folder: Path, setting: str, attributes: str) -> Path:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, source / name)
     (source / ".gitattributes").write_text(attributes, "utf-8", newline="\n")
-    git("init", "-q", folder=source)
+    git("init", "-q", "--template=", folder=source)
     git("add", ".", folder=source)
     person = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"]
     git(*person, "commit", "-q", "-m", "all", folder=source)
-    git("clone", "-q", "-c", setting, str(source), str(clone), folder=folder)
+    git("clone", "-q", "--template=", "-c", setting, str(source), str(clone), folder=folder)
     assert set(tracked(clone)) == {*SOME, ".gitattributes"}
     return clone
 
