@@ -32,6 +32,17 @@ def test_package_comes_from_this_checkout():
     assert Path(recsys.__file__).parent == ROOT / "recsys"
 
 
+def test_the_tests_of_a_checkout_that_may_only_be_read_can_pass(tmp_path: Path):
+    file, test = tmp_path / "file", tmp_path / "test_one.py"
+    file.write_text("no folder", "utf-8")
+    test.write_text("def test_it():\n    pass\n", "utf-8")
+    options = ["-c", str(ROOT / "pyproject.toml"), "-o", f"cache_dir={file / 'cache'}"]
+    command = [sys.executable, "-m", "pytest", *options, f"--rootdir={tmp_path}", str(test)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "could not create cache path" in done.stdout
+
+
 @cache
 def nodes(source: str) -> list[ast.AST]:
     return list(ast.walk(ast.parse(source)))
