@@ -46,8 +46,8 @@ def informed(
 ) -> tuple[Policy, list[Featurizer]]:
     """Let a fresh agent read the logs; return it, and how it sees each shop.
 
-    An agent with a schedule of training (a network) reads the rows in a thousand steps, any other as
-    if it had chosen them itself. With ``epsilon`` it then plays ε-greedily.
+    An agent with a schedule of training (a network) reads the rows in a thousand steps, any other
+    as if it had chosen them itself. With ``epsilon`` it then plays ε-greedily.
     """
     views = [view(shop) for shop in shops]
     if hasattr(agent, "schedule"):

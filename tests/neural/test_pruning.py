@@ -174,5 +174,5 @@ def test_a_bound_that_is_no_number_is_not_left_out_in_silence():
     policy = taught(3, 8, covariance="diagonal")
     rows = np.random.default_rng(9).standard_normal((neuralucb.ARMS + 1, 3))
     next(policy.model.parameters()).fill_(np.nan)
-    with pytest.raises(ValueError, match="factors"):
+    with pytest.raises(ValueError, match="model"):
         policy.select(rows)
