@@ -420,7 +420,8 @@ def main() -> None:
     print(f"{'call':58} {'ms':>9} {'MB':>8} {'time, 2K':>9} {'memory, 2K':>11}")
     for room, calls in CALLS.items():
         for name, call in calls().items():
-            row = table[f"{room}.{name}"] = measured(call)
+            row = {key: float(f"{value:.3g}") for key, value in measured(call).items()}
+            table[f"{room}.{name}"] = row
             print(f"{room + '.' + name:58}" + "".join(f"{row[c]:10.2f}" for c in row), flush=True)
     if where is not None:
         where.write_text(json.dumps({"K": K, "d": D, "calls": table}, indent=1) + "\n", "utf-8")

@@ -79,6 +79,7 @@ The ground
 ``neural.memory``           ... from p parameters: the inverse of Z
 ``neural.diagonal_memory``  ... from p parameters: the diagonal of Z alone
 ``neural.dual_memory``      ... from t rounds: exact, without a gradient
+``neural.digits``           ... how many digits of a width are left, and what Z cannot hold
 ``neural.growing``          arrays that grow by a row a round
 ``neural.pruning``          the arm with the largest bound, without the bounds of the others
 ``neural.persistence``      a neural policy on disk, to go on as if nothing had happened

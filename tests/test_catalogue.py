@@ -6,7 +6,8 @@ import pytest
 
 import catalogue
 
-K = 1_000
+K = 2_000
+FEWER = {"per_arm_gradients, loop": 100}  # arms of a call that needs minutes for all of them
 calls = {room: make() for room, make in catalogue.CALLS.items()}
 EVERY = [(room, name) for room, named in calls.items() for name in named]
 
@@ -22,8 +23,9 @@ def test_every_public_name_is_called_or_says_why_not():
 
 @pytest.mark.parametrize(("room", "name"), EVERY)
 def test_twice_the_arms_take_at_most_twice_the_memory(room: str, name: str):
-    first, second = (catalogue.peak(calls[room][name](k)) for k in (K, 2 * K))
-    assert second < 2.3 * first + 2**17
+    n = FEWER.get(name, K)
+    first, second = (catalogue.peak(calls[room][name](k)) for k in (n, 2 * n))
+    assert second < 2.7 * first + 2**17  # with the square it would be 4
 
 
 def test_what_grows_with_the_square_is_seen():

@@ -30,9 +30,9 @@ LARGE = 1_000  # largest value of a column that is taken as it is; 1 / LARGE is 
 class LogisticPolicy(ScoringPolicy):
     """Greedy on a logistic regression of ids and features; it does not learn on.
 
-    For each id column every id has a weight vector of its own, over the features of the row, or
-    over the constant 1 where there are none. Without id columns there is one weight vector. An id
-    that the log does not hold has weights of zero.
+    For each id column every id has a weight vector of its own, over the features of the row and the
+    constant 1, which is put before them unless a feature of the log is constant. Without id columns
+    there is one weight vector. An id that the log does not hold has weights of zero.
 
     The penalty asks for features of one size. A column whose largest value in the log is beyond
     1,000, or below 1/1,000, is therefore taken less its mean and over its standard deviation, or
@@ -93,14 +93,17 @@ class LogisticPolicy(ScoringPolicy):
         if len(np.unique(counted)) < 2:
             name = "log" if isinstance(clicks, Log) else "clicks"
             raise ValueError(f"{name}: got clicks of one kind, expected clicks and non-clicks")
-        self.scaling = _scaling(log.rows[:, len(self.vocabularies) :])
+        features = log.rows[:, len(self.vocabularies) :]
+        self.scaling = _scaling(features)
+        constant = (features == features[0]).all(axis=0) & (features[0] != 0.0)
+        self.adds_constant = bool(self.vocabularies) and not constant.any()
         self.regression = _regression(self._design(log.rows), labels, weights, penalty)
 
     def _design(self, contexts: np.ndarray) -> np.ndarray | sparse.csr_matrix:
         """Return rows in which the features stand in the columns of each id of the row.
 
-        Sparse rows (n, (K_1 + ... + K_m) d) for m id columns of K_i ids, with m d numbers each;
-        without features d is 1. Without ids the features (n, d) themselves.
+        Sparse rows (n, (K_1 + ... + K_m) d) for m id columns of K_i ids, with m d numbers each; a
+        constant that is put before the features counts in d. Without ids the features themselves.
         """
         m = len(self.vocabularies)
         features = contexts[:, m:]
@@ -110,8 +113,8 @@ class LogisticPolicy(ScoringPolicy):
             return features
         from scipy import sparse
 
-        if not features.shape[1]:
-            features = np.ones((len(contexts), 1))
+        if self.adds_constant:
+            features = np.column_stack([np.ones(len(contexts)), features])
         n, d = features.shape
         first = np.cumsum((0, *self.vocabularies))
         places = contexts[:, :m].astype(np.int64) + first[:-1]  # each id among those of all columns

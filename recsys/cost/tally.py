@@ -96,6 +96,8 @@ def _operations(name: str, read: list[torch.Tensor], written: list[torch.Tensor]
     if name in PRODUCTS:
         left, right = read[-2:]
         terms = left.shape[-1]
+        if terms == 0:
+            return 0
         n = left.numel() // terms * (right.shape[-1] if right.ndim == left.ndim > 1 else 1)
         return n * (2 * terms - 1) + (n if len(read) == 3 else 0)
     if name in ("addr", "addr_"):

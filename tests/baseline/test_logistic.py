@@ -102,7 +102,7 @@ def test_contexts_of_a_wrong_length_are_refused():
 def own_design(rows: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     """Return the design by hand: for each id column a block of columns for each of its ids."""
     m, blocks = len(sizes), []
-    features = rows[:, m:] if rows.shape[1] > m else np.ones((len(rows), 1))
+    features = np.column_stack([np.ones(len(rows)), rows[:, m:]]) if m else rows
     for i, size in enumerate(sizes):
         here = rows[:, i, None] == np.arange(size)
         blocks.append((here[:, :, None] * features[:, None]).reshape(len(rows), -1))
@@ -139,10 +139,25 @@ def test_a_featurizer_and_its_rows_give_one_regression(kind: type):
     assert len(np.unique(of_shop.select(contexts))) >= 1 + (kind is ObservedFeatures)
 
 
+@pytest.mark.parametrize("constant", [None, 1.0, -3.0])
+def test_an_id_has_a_rate_of_its_own_whether_or_not_a_feature_is_constant(constant: float | None):
+    rng = np.random.default_rng(0)
+    ids, features = rng.integers(0, 5, 4_000), rng.standard_normal((4_000, 2))
+    clicks = rng.random(4_000) < np.where(ids == 3, 0.6, 0.2)
+    rows = np.column_stack([ids, features])
+    if constant is not None:
+        rows = np.column_stack([rows, np.full(4_000, constant)])
+    policy = LogisticPolicy(rows, clicks, vocabularies=(5,))
+    predicted = policy.predict(rows)
+    for i in range(5):
+        assert predicted[ids == i].mean() == pytest.approx(clicks[ids == i].mean(), abs=0.02)
+    assert policy.adds_constant == (constant is None)
+
+
 def test_ids_that_the_log_does_not_hold_have_weights_of_zero():
     rows, clicks = example_rows(300)
     policy = LogisticPolicy(rows[:, 1:], clicks, vocabularies=(100_000,))
-    assert policy.regression.coef_.size == 200_000
+    assert policy.regression.coef_.size == 300_000  # of a constant and two features
     unknown = policy.logits([[4, 1.0, -1.0], [99_999, 0.0, 5.0]])
     assert np.array_equal(unknown, np.repeat(policy.regression.intercept_, 2))
 

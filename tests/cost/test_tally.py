@@ -26,6 +26,7 @@ def counts(make) -> tuple[int, int, int, int]:
         (lambda a, b: a @ b, 3 * 2 * (2 * 4 - 1)),
         (lambda a, b: torch.addmm(torch.zeros(2), a, b), 3 * 2 * (2 * 4 - 1) + 3 * 2),
         (lambda a, b: a @ b[:, 0], 3 * (2 * 4 - 1)),
+        (lambda a, b: a[:, :0] @ b[:0], 0),
         (lambda a, b: a[0] @ b[:, 0], 2 * 4 - 1),
         (lambda a, b: torch.bmm(a.expand(6, 3, 4), b.expand(6, 4, 2)), 6 * 3 * 2 * (2 * 4 - 1)),
         (lambda a, b: torch.zeros(3, 2).addr_(a[:, 0], b[0]), 3 * 3 * 2),
