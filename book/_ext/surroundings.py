@@ -57,7 +57,13 @@ def surroundings(build: Path, inherited: Mapping[str, str] = os.environ) -> dict
 
 
 class OwnKernel(AsyncKernelManager):
-    """Starts the Python that runs the build, whatever kernels are installed by its name."""
+    """Starts the Python that runs the build, whatever kernels are installed by its name.
+
+    What passes between both is encrypted: a kernel warns of anything else.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**({"transport_encryption": "auto"} | settings))
 
     @property
     def kernel_spec(self) -> KernelSpec:

@@ -230,6 +230,7 @@ def test_a_browser_that_cannot_start_leaves_a_site_without_links(tmp_path: Path)
     done = run(folder, "jupyter-book", "build", ".", "-W", "-n", CHROMIUM=str(program))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"No PDF edition. {program} is there and does not start" in done.stdout
+    assert "WARNING" not in done.stdout + done.stderr  # nor do kernels warn of their connection
     pages = list((folder / "_build" / "html").rglob("*.html"))
     assert len(pages) >= 10
     assert not [page for page in pages if PDF_NAME in page.read_text("utf-8")]
