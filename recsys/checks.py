@@ -119,11 +119,13 @@ def finite(
         if type(values) is np.ndarray and values.dtype is FLOAT:
             array = values
         else:
+            if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+                raise TypeError("masked values, which would count as numbers")
             array = np.asarray(values)
-            if array.dtype.kind == "c":
-                raise TypeError("complex numbers")
+            if array.dtype.kind in "cSUmM":
+                raise TypeError("complex numbers, texts or dates")
             array = array.astype(float, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise ValueError(f"{name}: got {type(values).__name__}, expected real numbers") from error
     if shape is not None and array.shape != shape:
         fits = array.ndim == len(shape) and all(

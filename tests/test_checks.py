@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,7 +136,22 @@ def test_finite_bounds_the_length_where_it_is_told_to(values: list[float], longe
 
 
 @pytest.mark.parametrize(
-    "values", [["a"], [[1.0], [1.0, 2.0]], object(), [1 + 2j], np.array([1 + 2j]), [10**400]]
+    "values",
+    [
+        ["a"],
+        [[1.0], [1.0, 2.0]],
+        object(),
+        [1 + 2j],
+        np.array([1 + 2j]),
+        [10**400],
+        "0.5",
+        ["0.5", "1"],
+        np.array([b"1"]),
+        np.array(["2026-01-01"], dtype="datetime64[D]"),
+        np.array([3], dtype="timedelta64[s]"),
+        np.ma.array([1.0, 2.0], mask=[False, True]),
+        torch.ones(2, requires_grad=True),
+    ],
 )
 def test_finite_refuses_what_is_not_an_array_of_real_numbers(values: object):
     with refuses("rows"):
