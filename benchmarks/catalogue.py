@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from recsys import baseline, gradients, lab, linear, neural, policies, shop
+from recsys.archive import beside
 from recsys.cost import count
 
 K, D, N = 2_000, 32, 2_000  # arms, features, rows of a log
@@ -429,7 +430,8 @@ def main() -> None:
             table[f"{room}.{name}"] = row
             print(f"{room + '.' + name:58}" + "".join(f"{row[c]:10.2f}" for c in row), flush=True)
     if where is not None:
-        where.write_text(json.dumps({"K": K, "d": D, "calls": table}, indent=1) + "\n", "utf-8")
+        with beside(where) as place:
+            place.write_text(json.dumps({"K": K, "d": D, "calls": table}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

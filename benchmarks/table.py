@@ -16,6 +16,8 @@ import json
 from pathlib import Path
 from statistics import median
 
+from recsys.archive import beside
+
 OURS = "this book"
 
 
@@ -190,7 +192,8 @@ def main() -> None:
     arguments = parser.parse_args()
     record = collect([json.loads(path.read_text()) for path in sorted(arguments.runs)])
     if arguments.write:
-        arguments.write.write_text(dumped(record), encoding="utf-8")
+        with beside(arguments.write) as place:
+            place.write_text(dumped(record), "utf-8")
     print(text(record))
 
 

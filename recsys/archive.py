@@ -10,7 +10,8 @@ import json
 import numbers
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ def save(
     ValueError
         If a setting or an array has no form without pickling. Nothing is written then.
     """
-    path = Path(path).resolve()  # a link stays one: what it leads to is replaced
     try:
         text = json.dumps(settings, default=_plain, allow_nan=True)
     except TypeError as error:
@@ -45,15 +45,22 @@ def save(
         for name, group in groups.items()
         for n, values in enumerate(group)
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with beside(path) as place, place.open("wb") as file:  # savez adds a suffix to a bare path
+        np.savez(file, settings=np.array(text), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def beside(path: str | Path) -> Iterator[Path]:
+    """Give a place in a file's folder to write to, which becomes the file if nothing fails."""
+    path = Path(path).resolve()  # a link stays one: what it leads to is replaced
+    place = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:  # savez would append a suffix to a bare path
-            np.savez(file, settings=np.array(text), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        yield place
+        os.replace(place, path)
     finally:
-        beside.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:

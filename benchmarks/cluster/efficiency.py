@@ -38,6 +38,7 @@ from distributed import Client
 
 import sweep
 from loopback import PATIENCE, Loopback
+from recsys.archive import beside
 from recsys.lab import over_cases
 
 HERE = Path(__file__).parent
@@ -197,11 +198,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = measure(options.rounds, options.repeats)
     print(paragraph(record))
     if not options.trial:
-        RECORD.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         text, found = PARAGRAPH.subn(lambda _: paragraph(record), README.read_text("utf-8"))
         if found != 1:
             raise ValueError(f"README: found {found} places for the paragraph, expected one")
-        README.write_text(text, "utf-8")
+        with beside(RECORD) as place:
+            place.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        with beside(README) as place:
+            place.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -754,8 +754,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="archive-written-over-the-older-file",
         file="archive.py",
-        before='beside = path.with_name(f".{path.name}.{os.getpid()}.part")',
-        after="beside = path",
+        before='place = path.with_name(f".{path.name}.{os.getpid()}.part")',
+        after="place = path",
         killed_by=(
             "tests/test_archive.py::test_a_save_that_fails_leaves_the_older_file_and_nothing_else"
         ),
