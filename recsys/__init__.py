@@ -89,6 +89,7 @@ The ground
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 =========================== ========================================================================
 ``lab.experiment``          policies against the shop or a data set, with common random numbers
+``lab.rounds``              a policy that learns, round by round
 ``lab.table``               a data set as a world: rounds with the reward of every arm
 ``lab.serving``             a policy that stands still for a day, and is trained anew at night
 ``lab.parallel``            one function over many seeds or cases, in parallel

@@ -12,8 +12,9 @@ import numpy as np
 
 from recsys import checks
 from recsys.lab.parallel import over_seeds
+from recsys.lab.rounds import round_by_round
 from recsys.lab.serving import CHUNK, choose
-from recsys.lab.table import RewardTable
+from recsys.lab.table import RewardTable, through_tables
 from recsys.policies import Policy
 from recsys.shop import Featurizer, Log, Shop, ShopConfig, Trace
 
@@ -64,7 +65,9 @@ def run(
     if not single and not policy.learns:
         raise ValueError(f"worlds: got {len(all_worlds)}, expected one for a policy that is fixed")
     if tables:
-        traces = _through_tables(tables, policy, featurizers, start, n, single)
+        if featurizers is not None:
+            raise ValueError("featurizers: got some, expected none: a table's contexts are rows")
+        traces = through_tables(tables, policy, start, n, single)
     else:
         makers = [featurizers] if isinstance(featurizers, Featurizer) else list(featurizers or ())
         if len(makers) != len(shops):
@@ -73,36 +76,6 @@ def run(
         n = checks.integer("n", n, 1)
         traces = _through_shops(shops, policy, makers, start, n, single)
     return Trace(*(a[:, 0] if single else a.T for a in traces))
-
-
-def _through_tables(
-    tables: list[RewardTable],
-    policy: Policy,
-    featurizers: object,
-    start: int,
-    n: int | None,
-    single: bool,
-) -> tuple[np.ndarray, ...]:
-    """Play the same rounds of all tables: arms, rewards, rewards again, best ones, (n, S) each."""
-    if featurizers is not None:
-        raise ValueError("featurizers: got some, expected none: a table's contexts are rows")
-    shapes = {(len(t), t.contexts.shape[1:], t.rewards.shape[1:]) for t in tables}
-    if len(shapes) != 1:
-        raise ValueError(f"worlds: got tables of {len(shapes)} shapes, expected one for all")
-    length = len(tables[0])
-    n = checks.integer("n", length - start if n is None else n, 1, length - start)
-    rounds = slice(start, start + n)
-    rewards = np.stack([t.rewards[rounds] for t in tables], axis=1)  # (n, S, K)
-    offers = np.stack([t.available[rounds] for t in tables], axis=1)
-    if policy.learns:
-        contexts = np.stack([t.contexts[rounds] for t in tables], axis=1)
-        parts = (contexts, rewards, offers)
-        parts = tuple(part[:, 0] for part in parts) if single else parts
-        arms = _learn(policy, *parts).reshape(n, -1)
-    else:
-        arms = tables[0].choices(policy, rounds)[:, None]
-    earned = np.take_along_axis(rewards, arms[..., None], axis=-1)[..., 0]
-    return arms, earned, earned, np.where(offers, rewards, -np.inf).max(axis=-1)
 
 
 def _through_shops(
@@ -131,7 +104,7 @@ def _through_shops(
             contexts = np.stack([m(v) for m, v in zip(makers, visits, strict=True)], axis=1)
             parts = (contexts, mu, on_sale, uniforms)
             parts = tuple(part[:, 0] for part in parts) if single else parts
-            arms[rows] = _learn(policy, *parts).reshape(size, -1)
+            arms[rows] = round_by_round(policy, *parts).reshape(size, -1)
         shown[rows] = np.take_along_axis(mu, arms[rows, :, None], axis=-1)[..., 0]
         best[rows] = np.where(on_sale, mu, 0.0).max(axis=-1)
         rewards[rows] = uniforms < shown[rows]
@@ -142,35 +115,6 @@ def _visits_at_a_time(shops: list[Shop], makers: list[Featurizer], start: int) -
     """Return how many visits to all shops fit into ``CONTEXT_BYTES``: 1 to ``CHUNK``."""
     one = sum(m(s.visits(start, 1)).nbytes for m, s in zip(makers, shops, strict=True))
     return min(max(CONTEXT_BYTES // one, 1), CHUNK)
-
-
-def _learn(
-    policy: Policy,
-    contexts: np.ndarray,
-    mu: np.ndarray,
-    on_sale: np.ndarray,
-    uniforms: np.ndarray | None = None,
-) -> np.ndarray:
-    """Serve rounds one by one, each reward fed back before the next: arms (rounds, ...).
-
-    The reward is a click if the visit's uniform is below mu, and without uniforms mu itself.
-    """
-    n, K = len(mu), mu.shape[-1]
-    shared = contexts.ndim == on_sale.ndim  # a row of its own for each arm is an axis more
-    offers = [None] * n if on_sale.all() else on_sale
-    # the arms of all worlds in one row, in which arm a of world w has the place w K + a
-    chances, rows = mu.reshape(n, -1), contexts.reshape(n, -1, contexts.shape[-1])
-    first = K * np.arange(mu.shape[1]) if mu.ndim == 3 else 0
-    arms = np.empty(mu.shape[:-1], dtype=np.int64)
-    for t in range(n):
-        arm = policy.select(contexts[t], offers[t])
-        arms[t] = arm
-        place = first + arm
-        reward = chances[t].take(place)
-        if uniforms is not None:
-            reward = (uniforms[t] < reward).astype(float)
-        policy.update(arm, contexts[t] if shared else rows[t].take(place, axis=0), reward)
-    return arms
 
 
 def read_logs(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from recsys import checks
+from recsys.lab.rounds import round_by_round
 from recsys.policies import Policy
 
 MANY = 2**21  # numbers in the contexts that a policy that does not learn scores at a time
@@ -76,3 +77,26 @@ class RewardTable:
             sums = np.cumsum(policy.probabilities(rows, offers[part]), axis=1)
             arms[part] = (sums <= draws[part, None] * sums[:, -1:]).sum(axis=1)
         return arms
+
+
+def through_tables(
+    tables: list[RewardTable], policy: Policy, start: int, n: int | None, single: bool
+) -> tuple[np.ndarray, ...]:
+    """Play the same rounds of all tables: arms, rewards, rewards again, best ones, (n, S) each."""
+    shapes = {(len(t), t.contexts.shape[1:], t.rewards.shape[1:]) for t in tables}
+    if len(shapes) != 1:
+        raise ValueError(f"worlds: got tables of {len(shapes)} shapes, expected one for all")
+    length = len(tables[0])
+    n = checks.integer("n", length - start if n is None else n, 1, length - start)
+    rounds = slice(start, start + n)
+    rewards = np.stack([t.rewards[rounds] for t in tables], axis=1)  # (n, S, K)
+    offers = np.stack([t.available[rounds] for t in tables], axis=1)
+    if policy.learns:
+        contexts = np.stack([t.contexts[rounds] for t in tables], axis=1)
+        parts = (contexts, rewards, offers)
+        parts = tuple(part[:, 0] for part in parts) if single else parts
+        arms = round_by_round(policy, *parts).reshape(n, -1)
+    else:
+        arms = tables[0].choices(policy, rounds)[:, None]
+    earned = np.take_along_axis(rewards, arms[..., None], axis=-1)[..., 0]
+    return arms, earned, earned, np.where(offers, rewards, -np.inf).max(axis=-1)

@@ -57,7 +57,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="update-without-its-reward",
-        file="lab/experiment.py",
+        file="lab/rounds.py",
         before="rows[t].take(place, axis=0), reward)",
         after="rows[t].take(place, axis=0), 0.0 * reward)",
         killed_by=(
@@ -66,7 +66,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="update-with-another-arms-row",
-        file="lab/experiment.py",
+        file="lab/rounds.py",
         before="rows[t].take(place, axis=0)",
         after="rows[t].take(0 * place, axis=0)",
         killed_by=(
@@ -409,7 +409,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="update-before-scoring",
-        file="lab/experiment.py",
+        file="lab/rounds.py",
         before="take(place, axis=0), reward)\n",
         after=(
             "take(place, axis=0), reward)\n"
@@ -762,7 +762,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="best-reward-of-a-table-that-is-not-on-offer",
-        file="lab/experiment.py",
+        file="lab/table.py",
         before="np.where(offers, rewards, -np.inf).max(axis=-1)",
         after="rewards.max(axis=-1)",
         killed_by="tests/lab/test_table.py::test_a_run_is_the_plain_loop",
