@@ -9,7 +9,7 @@ import torch
 from neural_peers import LIBRARIES, AgileRL, Calvera, Plain
 from race import Runner
 from recsys.neural.neuralucb import NeuralUCB
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from test_bonus import PLAIN
 
 NEVER = Schedule(first=10**9)

@@ -74,6 +74,7 @@ The ground
 ``neural.neuralucb``        one network for all arms, and optimism in the space of its gradients
 ``neural.relatives``        neural Thompson sampling, and a linear model on the last layer
 ``neural.network``          the network, as published or with the usual deviations
+``neural.schedule``         when it is trained, and how
 ``neural.training``         how it is trained: gradient descent on all rounds so far
 ``neural.bonus``            the exploration bonus in four forms, by name
 ``neural.memory``           ... from p parameters: the inverse of Z
@@ -82,6 +83,7 @@ The ground
 ``neural.digits``           ... how many digits of a width are left, and what Z cannot hold
 ``neural.growing``          arrays that grow by a row a round
 ``neural.pruning``          the arm with the largest bound, without the bounds of the others
+``neural.refusals``         ... and what a policy refuses, to be as it was before the call
 ``neural.persistence``      a neural policy on disk, to go on as if nothing had happened
 =========================== ========================================================================
 

@@ -9,7 +9,8 @@ from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.pruning import contenders
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
-from recsys.neural.training import Schedule, objective_gradient
+from recsys.neural.schedule import Schedule
+from recsys.neural.training import objective_gradient
 
 __all__ = [
     "FORMS",

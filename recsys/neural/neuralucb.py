@@ -17,10 +17,6 @@ Shapes: K arms, d features, p parameters; contexts are (K, d), a row per arm, wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -36,12 +32,12 @@ from recsys.gradients import (
 )
 from recsys.neural.bonus import FORMS
 from recsys.neural.diagonal_memory import DiagonalMemory
-from recsys.neural.digits import NotHeldError
 from recsys.neural.memory import MOST, GradientMemory
 from recsys.neural.network import flag, hidden_widths, score_network
-from recsys.neural.persistence import PersistentPolicy
 from recsys.neural.pruning import contenders
-from recsys.neural.training import Replay, Schedule
+from recsys.neural.refusals import RefusingPolicy, as_array
+from recsys.neural.schedule import Schedule
+from recsys.neural.training import Replay
 from recsys.policies import argmax_random_ties
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -50,7 +46,7 @@ ARMS = 1_024  # rows that go through the network together
 FEW = 2**24  # rows times parameters up to which NumPy is used; faster as far as measured, 6e6
 
 
-class NeuralUCB(PersistentPolicy):
+class NeuralUCB(RefusingPolicy):
     """NeuralUCB (``alg-neuralucb``; Zhou, Li & Gu 2020).
 
     It shows the arm with the largest f(x; θ) + α √(g·Z⁻¹·g / m), g the gradient of f(x; θ) by θ,
@@ -232,9 +228,9 @@ class NeuralUCB(PersistentPolicy):
     def _chunk(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores and the squared widths (..., n) of rows (..., n, d)."""
         found = self._found(rows)
-        mean = _array(found.scores)
+        mean = as_array(found.scores)
         self._refuse_scores(mean)
-        squared = 0.0 * mean if self.memory is None else _array(self.memory.bonus(found))
+        squared = 0.0 * mean if self.memory is None else as_array(self.memory.bonus(found))
         return mean, squared
 
     def _found(self, rows: np.ndarray) -> Factors | FewFactors:
@@ -248,18 +244,6 @@ class NeuralUCB(PersistentPolicy):
         ):
             return few_factors(self._mlp, rows)
         return self._factors(rows)
-
-    def _refuse_width(self) -> None:
-        """Refuse a width that nobody knows: there are no gradients of rounds before."""
-        if self.memory is None and self.alpha > 0:
-            raise ValueError(
-                f"alpha: got {self.alpha!r} for a policy that was made with 0 and keeps no "
-                "gradients, expected 0; make a policy with alpha > 0"
-            )
-
-    def _refuse_scores(self, scores: np.ndarray | torch.Tensor) -> None:
-        if not np.isfinite(_array(scores)).all():
-            raise ValueError("model: got scores that are not finite, expected finite parameters")
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         with self._unless_not_held("context", self._refuses_late()):
@@ -286,32 +270,6 @@ class NeuralUCB(PersistentPolicy):
         finally:
             if not before:
                 self._remember(self._found(row))
-
-    def _refuses_late(self) -> bool:
-        """Return whether Z may refuse the next round when something has changed already."""
-        return self.schedule.gradient_at == "after"
-
-    @contextmanager
-    def _unless_not_held(self, name: str, late: bool) -> Iterator[None]:
-        """Refuse the argument, and take all back, where Z cannot hold a gradient; then warn."""
-        self._refuse_width()
-        mark = self._mark() if late else None
-        try:
-            yield
-        except NotHeldError as error:
-            if mark is not None:
-                self._go_back(mark)
-            raise ValueError(str(error).replace("factors", name, 1)) from error
-        if self.memory is not None:
-            self.memory.warn()
-
-    def _mark(self) -> dict[str, Any]:
-        """Return what a round changes before Z takes it."""
-        return {"rounds": self.rounds, "replay": self.replay.mark(self.model)}
-
-    def _go_back(self, mark: dict[str, Any]) -> None:
-        self.rounds = mark["rounds"]
-        self.replay.go_back(self.model, mark["replay"])
 
     def read(self, contexts: ArrayLike, rewards: ArrayLike, steps: int) -> None:
         """Learn at once from rounds that somebody else chose, such as a shop's log.
@@ -371,8 +329,3 @@ class NeuralUCB(PersistentPolicy):
         scores = np.full(len(contexts), -np.inf)
         scores[offered[left]] = self.scores(rows[left])
         return int(argmax_random_ties(scores, self.rng))
-
-
-def _array(values: torch.Tensor | np.ndarray) -> np.ndarray:
-    """Return numbers as an array, wherever they are."""
-    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

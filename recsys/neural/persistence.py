@@ -13,7 +13,8 @@ import torch
 
 from recsys import archive
 from recsys.neural.memory import GradientMemory
-from recsys.neural.training import Replay, Schedule
+from recsys.neural.schedule import Schedule
+from recsys.neural.training import Replay
 from recsys.policies import UpperConfidence
 
 

@@ -11,7 +11,7 @@ import torch
 from recsys import checks
 from recsys.gradients import Factors, backpropagate
 from recsys.neural.neuralucb import NeuralUCB
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from recsys.policies import ThompsonSampling
 
 

@@ -37,7 +37,7 @@ from recsys.neural.growing import GrowingCholesky
 from recsys.neural.memory import FullMemory
 from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from recsys.policies.simple import MostPopular, Oracle, RandomPolicy
 from recsys.shop.features import Identifiers, ObservedFeatures, Truth
 from recsys.shop.simulator import Shop

@@ -622,7 +622,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="a-row-that-is-refused-after-it-was-learnt",
-        file="neural/neuralucb.py",
+        file="neural/refusals.py",
         before='self.replay.go_back(self.model, mark["replay"])',
         after="pass",
         killed_by=(
@@ -632,7 +632,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         name="second-span-counted-from-the-first",
-        file="neural/training.py",
+        file="neural/schedule.py",
         before="(rounds - self.until) % self.then == 0",
         after="(rounds - self.first) % self.then == 0",
         killed_by="tests/neural/test_neural_robust.py::test_a_schedule_of_two_spans_and_an_end",

@@ -7,7 +7,7 @@ network under test it takes only the initial parameters.
 import numpy as np
 import torch
 
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 
 Parameters = list[torch.Tensor]
 

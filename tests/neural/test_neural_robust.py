@@ -14,7 +14,7 @@ from recsys.neural import network
 from recsys.neural.digits import NotHeldError
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from strategies import NOT_NUMBERS, refuses, snapshot
 
 SECONDS = [1.0, 0.5, 1.7e9]

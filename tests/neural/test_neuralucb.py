@@ -18,7 +18,7 @@ from recsys.neural.dual_memory import KernelMemory
 from recsys.neural.memory import FullMemory
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from recsys.policies.exploration import EpsilonGreedy
 from recsys.policies.simple import RandomPolicy
 from recsys.shop.features import JointFeatures

@@ -15,7 +15,7 @@ from recsys.neural.network import score_network
 from recsys.neural.neuralucb import NeuralUCB
 from recsys.neural.pruning import contenders
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from strategies import few, modest, random_mlp
 
 

@@ -4,7 +4,7 @@ import torch
 from scipy import stats
 
 from recsys.neural.relatives import NeuralLinear, NeuralThompson
-from recsys.neural.training import Schedule
+from recsys.neural.schedule import Schedule
 from strategies import refuses, states_what_it_shows
 
 
