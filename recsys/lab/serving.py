@@ -38,11 +38,15 @@ def choose(
         users, rounds = part.users[who, None], part.rounds[who, None]
         contexts = featurizer.rows(users, np.arange(shop.n_products), rounds)
         chances = policy.probabilities(contexts, on_sale)  # (distinct, K)
-        cumulative = np.cumsum(chances, axis=1)[index]
-        below = cumulative <= draws[rows, None] * cumulative[:, -1:]
-        products[rows] = below.sum(axis=1)
+        products[rows] = drawn(chances, draws[rows], index)
         propensities[rows] = chances[index, products[rows]]
     return products, propensities
+
+
+def drawn(chances: np.ndarray, draws: np.ndarray, index: np.ndarray | slice) -> np.ndarray:
+    """Return the arms (n,) that uniforms (n,) pick by their rows ``chances[index]`` (n, K)."""
+    cumulative = np.cumsum(chances, axis=1)[index]
+    return (cumulative <= draws[:, None] * cumulative[:, -1:]).sum(axis=1)
 
 
 def serve(shop: Shop, policy: Policy, featurizer: Featurizer, n: int) -> Log:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from recsys import checks
 from recsys.lab.rounds import round_by_round
+from recsys.lab.serving import drawn
 from recsys.policies import Policy
 
 MANY = 2**21  # numbers in the contexts that a policy that does not learn scores at a time
@@ -74,8 +75,7 @@ class RewardTable:
         for start in range(0, len(contexts), size):
             part = slice(start, start + size)
             rows = contexts[part, None, :] if self.shared else contexts[part]
-            sums = np.cumsum(policy.probabilities(rows, offers[part]), axis=1)
-            arms[part] = (sums <= draws[part, None] * sums[:, -1:]).sum(axis=1)
+            arms[part] = drawn(policy.probabilities(rows, offers[part]), draws[part], slice(None))
         return arms
 
 

@@ -92,9 +92,11 @@ class LinUCB(PersistentPolicy):
 
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         self.memory.add(self._models(arms), context, rewards)
+        self.memory.tell()
 
     def _learn_many(self, arms: np.ndarray, contexts: np.ndarray, rewards: np.ndarray) -> None:
         self.memory.add_many(self._models(arms), contexts, rewards)
+        self.memory.tell()
 
     def _models(self, arms: np.ndarray) -> np.ndarray:
         """Return which regression each arm has."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recsys import archive, checks
+from recsys import archive
 from recsys.linear.memory import LinearMemory
 from recsys.policies import UpperConfidence
 
@@ -48,13 +48,7 @@ class PersistentPolicy(UpperConfidence):
         ValueError
             If a shape is wrong, a number is not finite, or an arm is none; nothing is learned then.
         """
-        contexts = checks.finite("contexts", contexts, longest=self.longest)
-        n = contexts.shape[-2] if contexts.ndim > 1 else 0
-        expected = (*self.worlds, n, self.n_features)
-        if n < 1 or contexts.shape != expected:
-            expected = (*self.worlds, "n", self.n_features)
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
-        rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
+        contexts, rewards = self.checked_rounds(contexts, rewards)
         if arms is None and self.disjoint:
             raise ValueError("arms: got None, expected the arm of each round, one model each")
         arms = np.zeros(rewards.shape, np.int64) if arms is None else np.asarray(arms)

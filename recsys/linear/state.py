@@ -28,6 +28,7 @@ class KeptState(checks.Checked):
     n_features: int
     ridge: float
     _warned = False
+    _apart = 0.0  # factor between eigenvalues from which digits were lost; 0 as long as none were
 
     def state(self) -> dict[str, np.ndarray]:
         """Return everything that ``add`` has changed, by name; arrays are views."""
@@ -57,6 +58,7 @@ class KeptState(checks.Checked):
         for name in self.of_rounds:
             value = getattr(self, name)
             setattr(more, name, value.copy() if isinstance(value, np.ndarray) else value)
+        more._warned, more._apart = self._warned, self._apart
         return more
 
     def _by_model(self, values: np.ndarray) -> np.ndarray:
@@ -65,16 +67,20 @@ class KeptState(checks.Checked):
         return values.reshape(*self.shape, *rest)
 
     def _watch(self, least: float, largest: float) -> None:
-        """Warn once if eigenvalues are so far apart that a width loses half of its digits."""
-        if largest <= SPREAD * least or self._warned:
+        """Note eigenvalues that are so far apart that a width loses half of its digits."""
+        if largest > SPREAD * least:
+            self._apart = largest / max(least, largest * np.finfo(float).eps)
+
+    def tell(self) -> None:
+        """Warn of what was noted, once; asked when a row has been learned as a whole."""
+        if not self._apart or self._warned:
             return
-        self._warned = True
-        apart = largest / max(least, largest * np.finfo(float).eps)
+        self._warned, apart = True, self._apart
         warnings.warn(
             f"contexts: rows and ridge ({self.ridge:g}) differ in size by a factor of "
             f"{apart:.0e} between directions, so widths keep less than half of their digits. "
             "Bring the features to comparable size (mean 0, standard deviation 1), leave out one "
             "of two that say the same, or take a larger ridge",
             checks.PrecisionWarning,
-            stacklevel=2,
+            stacklevel=3,
         )

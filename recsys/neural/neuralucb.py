@@ -278,15 +278,9 @@ class NeuralUCB(RefusingPolicy):
         gradients, at the parameters that were found, enter Z. ``contexts`` are the rows (..., n, d)
         that were shown, ``rewards`` are (..., n). Errors are those of ``update``.
         """
-        contexts = checks.finite("contexts", contexts, longest=self.longest)
-        n = contexts.shape[-2] if contexts.ndim > 1 else 0
-        expected = (*self.worlds, n, self.n_features)
-        if n < 1 or contexts.shape != expected:
-            expected = (*self.worlds, "n", self.n_features)
-            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
-        rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
+        contexts, rewards = self.checked_rounds(contexts, rewards)
         steps = checks.integer("steps", steps, 1)
-        parts = [contexts[..., part, :] for part in chunks(n, ARMS)]
+        parts = [contexts[..., part, :] for part in chunks(contexts.shape[-2], ARMS)]
         with self._unless_not_held("contexts", late=True):
             self._read(parts, rewards, steps)
 

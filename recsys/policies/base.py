@@ -205,6 +205,19 @@ class ScoringPolicy(checks.Checked):
         if self.learns and len(arms):
             self._learn_many(arms, contexts, rewards)
 
+    def checked_rounds(
+        self, contexts: ArrayLike, rewards: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows (..., n, d) and rewards (..., n) of n rounds that are over, or refuse."""
+        contexts = checks.finite("contexts", contexts, longest=self.longest)
+        n = contexts.shape[-2] if contexts.ndim > 1 else 0
+        expected = (*self.worlds, n, self.n_features)
+        if n < 1 or contexts.shape != expected:
+            expected = (*self.worlds, "n", self.n_features)
+            raise ValueError(f"contexts: got shape {contexts.shape}, expected {expected}")
+        rewards = checks.finite("rewards", rewards, contexts.shape[:-1], longest=self.longest)
+        return contexts, rewards
+
     def _learn(self, arms: np.ndarray, context: np.ndarray, rewards: np.ndarray) -> None:
         pass
 

@@ -78,6 +78,23 @@ def test_a_ridge_that_disappears_beside_the_rows_is_told(name: str):
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_a_warning_that_is_made_an_error_leaves_a_whole_state(name: str):
+    rows = np.random.default_rng(0).standard_normal((1_100, 1)) * np.ones(2)
+    strict, plain = KINDS[name](2, 2, ridge=1e-9), KINDS[name](2, 2, ridge=1e-9)
+    told = 0
+    for row in rows:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain.update(0, row, 1.0)
+        try:  # warnings are errors in all tests
+            strict.update(0, row, 1.0)
+        except PrecisionWarning:
+            told += 1
+    assert told == 1
+    assert np.array_equal(strict.ucb(rows[:2]), plain.ucb(rows[:2]))
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_standard_features_raise_no_warning(name: str):
     rng = np.random.default_rng(0)
     rows = np.column_stack([np.ones(3_000), rng.standard_normal((3_000, 3))])
