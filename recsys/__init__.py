@@ -8,6 +8,7 @@ The ground
 =========================== ========================================================================
 ``checks``                  refuses bad arguments, naming the argument
 ``archive``                 state on disk, without code
+``worlds``                  which worlds are drawn: one setting shifts every seed
 =========================== ========================================================================
 
 ``recsys.shop``: the simulated shop, in all chapters

@@ -11,6 +11,8 @@ import numbers
 import numpy as np
 from numpy.typing import ArrayLike
 
+from recsys import worlds
+
 FLOAT = np.dtype(float)
 
 
@@ -163,7 +165,7 @@ def binary(name: str, values: ArrayLike) -> np.ndarray:
 def generator(name: str, value: object, seed: int = 0) -> np.random.Generator:
     """Return a generator, a new one with the seed for ``None``; else raise ``ValueError``."""
     if value is None:
-        return np.random.default_rng(seed)
+        return worlds.generator(seed)
     if not isinstance(value, np.random.Generator):
         expected = "a numpy.random.Generator, such as numpy.random.default_rng(0), or None"
         raise ValueError(f"{name}: got {value!r}, expected {expected}")

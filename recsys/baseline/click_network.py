@@ -12,7 +12,7 @@ from scipy.special import expit
 from torch import nn
 from torch.nn.utils import skip_init
 
-from recsys import archive, checks
+from recsys import archive, checks, worlds
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -84,7 +84,7 @@ class ClickNetwork(nn.Module):
 
         The generator is the network's own: other threads may draw from torch's meanwhile.
         """
-        draws = torch.Generator().manual_seed(seed)
+        draws = torch.Generator().manual_seed(worlds.shifted(seed) % 2**64)
         for scale in (1.0, embedding_scale):  # torch draws each table once by itself
             for table in self.embeddings:
                 nn.init.normal_(table.weight, std=scale, generator=draws)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from recsys import worlds
 from recsys.baseline.closed_form import ClosedFormStep, how_many_together, is_plain
 from recsys.baseline.training import (
     AutogradStep,
@@ -157,7 +158,7 @@ class _Course:
 
     def __init__(self, training: Training) -> None:
         self.training = training
-        self.order = torch.Generator().manual_seed(training.seed)
+        self.order = torch.Generator().manual_seed(worlds.shifted(training.seed) % 2**64)
         self.losses: tuple[list[float], list[float]] = ([], [])  # training, validation
         self.best, self.best_epoch, self.kept = np.inf, 0, None
 

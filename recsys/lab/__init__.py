@@ -18,6 +18,7 @@ from recsys.lab.metrics import (
 from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve
 from recsys.lab.table import RewardTable
+from recsys.worlds import generator
 
 __all__ = [
     "DAY",
@@ -34,6 +35,7 @@ __all__ = [
     "effective_number",
     "excess_loss",
     "expected_log_loss",
+    "generator",
     "informed",
     "ips_rates",
     "irreducible_loss",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from recsys import worlds
 from recsys.lab.experiment import read_logs
 from recsys.policies import EpsilonGreedy, Policy
 from recsys.shop import Featurizer, Log, Shop, ShopConfig
@@ -57,5 +58,5 @@ def informed(
     else:
         read_logs(agent, shops, logs, views)
     if epsilon > 0.0:
-        agent = EpsilonGreedy(agent, epsilon, np.random.default_rng(1))
+        agent = EpsilonGreedy(agent, epsilon, worlds.generator(1))
     return agent, views

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recsys import checks
+from recsys import checks, worlds
 from recsys.lab.rounds import round_by_round
 from recsys.lab.serving import drawn
 from recsys.policies import Policy
@@ -63,7 +63,7 @@ class RewardTable:
 
     def shuffled(self, seed: int) -> RewardTable:
         """Return the same rounds in an order of the seed's own: another world of this data."""
-        order = np.random.default_rng(checks.integer("seed", seed, 0)).permutation(len(self))
+        order = worlds.generator(checks.integer("seed", seed, 0)).permutation(len(self))
         return self[order]
 
     def choices(self, policy: Policy, rounds: slice) -> np.ndarray:

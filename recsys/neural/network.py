@@ -20,6 +20,7 @@ from torch import nn
 
 from recsys import checks
 from recsys.gradients import Scale, StackedLinear
+from recsys.worlds import generator
 
 INITS = ("paper", "torch")
 SCALES = ("sqrt_m", "one")
@@ -98,7 +99,7 @@ def score_network(
     worlds = None if n_worlds is None else checks.integer("n_worlds", n_worlds, 1)
     checks.one_of("output_scale", output_scale, SCALES)
     sizes = [2 * d if paper else d, *widths, 1]
-    draws = [_draw(np.random.default_rng(seed + s), sizes, bias, paper) for s in range(worlds or 1)]
+    draws = [_draw(generator(seed + s), sizes, bias, paper) for s in range(worlds or 1)]
     modules: list[nn.Module] = [UnitRows()] if unit_rows else []
     modules += [Doubled()] if paper else []
     for n, (h_in, h_out) in enumerate(pairwise(sizes)):

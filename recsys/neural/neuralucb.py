@@ -39,6 +39,7 @@ from recsys.neural.refusals import RefusingPolicy, as_array
 from recsys.neural.schedule import Schedule
 from recsys.neural.training import Replay
 from recsys.policies import argmax_random_ties
+from recsys.worlds import generator
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 LONGEST = {"float64": 1e50, "float32": 1e9}  # beyond it a product of sums could overflow
@@ -137,7 +138,7 @@ class NeuralUCB(RefusingPolicy):
                 "is n_features, hidden, alpha, ridge, and n_arms goes by keyword"
             )
         seed = checks.integer("seed", seed, 0)
-        rng = np.random.default_rng(seed) if rng is None else rng
+        rng = generator(seed) if rng is None else rng
         super().__init__(n_arms, n_worlds, rng)
         self.n_features = checks.integer("n_features", n_features, 1)
         self.alpha = checks.number("alpha", alpha, 0.0)

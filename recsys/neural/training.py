@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from recsys import worlds
 from recsys.gradients import Mlp, affine, backpropagate, take_apart
 from recsys.neural.growing import GrowingRows
 from recsys.neural.schedule import Schedule
@@ -76,7 +77,7 @@ class Replay:
         self.initial = [value.detach().clone() for value in model.parameters()]  # θ₀
         self.rows = GrowingRows(mlp.worlds, width, *where)  # as the first layer sees them
         self.rewards = GrowingRows(mlp.worlds, 1, *where)
-        self.batches = np.random.default_rng(schedule.seed)
+        self.batches = worlds.generator(schedule.seed)
         # Adam's moments of all parameters in one row each, and views in the parameters' shapes.
         self._means, self._squares = like.new_zeros((2, sum(v.numel() for v in self.initial)))
         self.steps = 0  # since the moments were zero

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recsys import checks
+from recsys import checks, worlds
 from recsys.shop.records import Visits
 from recsys.shop.simulator import Shop
 from recsys.shop.streams import HORIZON
@@ -111,7 +111,7 @@ class CodedFeatures(JointFeatures):
     n_features = JointFeatures.n_features + CODE
 
     def _product_features(self) -> np.ndarray:
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], (self.shop.n_products, CODE))
+        signs = worlds.generator(0).choice([-1.0, 1.0], (self.shop.n_products, CODE))
         return np.concatenate([self.shop.products.features, signs / np.sqrt(CODE)], axis=1)
 
 

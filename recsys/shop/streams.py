@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recsys import checks
+from recsys import checks, worlds
 
 STREAMS = ("users", "products", "arrivals", "clicks", "logging", "churn", "drift", "ties")
 HORIZON = 2**62  # no round comes later
@@ -29,7 +29,7 @@ class Streams:
 
     def __init__(self, seed: int) -> None:
         self.seed = checks.integer("seed", seed, 0)
-        children = np.random.SeedSequence(self.seed).spawn(len(STREAMS))
+        children = np.random.SeedSequence(worlds.shifted(self.seed)).spawn(len(STREAMS))
         self._children = dict(zip(STREAMS, children, strict=True))
         self._drawn: dict[tuple[str, int], np.ndarray] = {}
 
