@@ -21,7 +21,7 @@ from sphinx.errors import ExtensionError
 ROOT = Path(__file__).resolve().parents[2]  # this checkout
 PACKAGE = "recsys"
 HARMLESS = {"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
-DROPPED = ("PYTHON", "IPYTHON", "MPL", "MATPLOTLIB")
+DROPPED = ("PYTHON", "IPYTHON", "MPL", "MATPLOTLIB", "RECSYS")
 # Names every file from which a kernel has imported the package.
 ASK = f"""\
 __import__("sys").stdout.write("\\n".join(sorted(

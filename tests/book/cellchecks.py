@@ -9,6 +9,10 @@ from bookparse import Cell, Page
 
 MAX_CELL_LINES = 25
 GLUE_TAGS = {"remove-cell", "nbval-ignore-output"}
+# Draws that RECSYS_WORLDS would not shift: a claim about them could not be tried in other worlds.
+OWN_SEED = re.compile(
+    r"\bdefault_rng\(|\bSeedSequence\(|\bRandomState\(|\brandom\.seed\(|\bmanual_seed\(\d"
+)
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception", "skip-execution"}
 
 
@@ -127,6 +131,16 @@ def check_no_copies(book: Book) -> list[str]:
     return problems
 
 
+def check_seeds(book: Book) -> list[str]:
+    """What a cell draws comes from seeds that the package shifts, so that other worlds exist."""
+    return [
+        f"{page.at(cell.line)}: {found[0].rstrip('(')} draws the same in all worlds: use generator"
+        for page in book.pages
+        for cell in page.cells
+        if (found := OWN_SEED.search(cell.source))
+    ]
+
+
 CELL_CHECKS: list[Callable[[Book], list[str]]] = [
     check_figures,
     check_cells,
@@ -134,4 +148,5 @@ CELL_CHECKS: list[Callable[[Book], list[str]]] = [
     check_claims,
     check_timings,
     check_no_copies,
+    check_seeds,
 ]

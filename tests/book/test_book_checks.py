@@ -198,6 +198,8 @@ BAD = [
     ("claims", "claim, hide-input", "claim, hide-input, nbval-ignore-output", "ignore"),
     ("timings", "timing, nbval-ignore-output", "timing", "nbval-ignore-output"),
     ("timings", "assert fast < slow", "fast", "without an assert"),
+    ("seeds", "1 + 1", "np.random.default_rng(0)", "default_rng draws the same in all worlds"),
+    ("seeds", "1 + 1", "torch.manual_seed(0)", "manual_seed"),
     ("no_copies", "1 + 1", "class Shop:\n    pass", "Shop"),
     ("no_copies", "1 + 1", "def f():\n    def Shop(): pass", "Shop"),
     ("result_labels", "lem-a", "prop-a", "lem-"),
