@@ -12,6 +12,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ RANGE = 1000  # that of continuous integration, and of the record; it was chosen
 RECORD, KNOWN = ROOT / ".ci" / "unseen-worlds.json", ROOT / ".ci" / "known-failures.json"
 AT_ONCE = min(2, os.cpu_count() or 1)
 LONGEST = 900  # seconds of one cell
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of a traceback
 COUNT = "__held"  # of the kernel: for each claim whether it held, or what was raised instead
 # A range of its own for each week: no page asks for more than a thousand seeds, and weeks are
 # farther apart than that.
@@ -94,23 +96,28 @@ def tolerant(cell: NotebookNode) -> str:
             lines.append(f"{by_itself(statement, note)}\nelse:\n    {COUNT}.append(True)")
         else:
             lines.append(by_itself(statement, "AssertionError:\n    pass"))
+    if is_claim(cell):
+        lines.append(f"__import__('sys').stdout.write(__import__('json').dumps({COUNT}))")
     return "\n".join(lines)
 
 
 def prepared(notebook: NotebookNode) -> NotebookNode:
-    """Return the page with cells that count which claims held, and tell so at the end."""
+    """Return the page's cells, those with claims telling which have held so far."""
     copy = deepcopy(notebook)
     copy.cells = [cell for cell in copy.cells if cell.cell_type == "code"]
     for cell in copy.cells:
         cell.source = tolerant(cell)
-    answer = f"__import__('sys').stdout.write(__import__('json').dumps({COUNT}))"
-    copy.cells = [new_code_cell(f"{COUNT} = []"), *copy.cells, new_code_cell(answer)]
+    copy.cells = [new_code_cell(f"{COUNT} = []"), *copy.cells]
     return copy
 
 
-def said(cell: NotebookNode) -> str:
-    """Return what a cell has printed."""
-    return "".join(o.get("text", "") for o in cell.outputs if o.get("name") == "stdout")
+def told(notebook: NotebookNode) -> list[bool | str]:
+    """Return what the last cell with claims that was executed has told of all so far."""
+    answers = []
+    for cell in filter(is_claim, notebook.cells):
+        said = "".join(o.get("text", "") for o in cell.outputs if o.get("name") == "stdout")
+        answers = json.loads(said) if said else answers
+    return answers
 
 
 def try_page(path: Path, notebook: NotebookNode, worlds: int, build: Path) -> Found:
@@ -127,12 +134,12 @@ def try_page(path: Path, notebook: NotebookNode, worlds: int, build: Path) -> Fo
     env = surroundings(build) | {VARIABLE: str(worlds), "MPLBACKEND": "agg"}
     try:
         client.execute(env=env)
-        answers = json.loads(said(copy.cells[-1]))
-        found.held = [answer is True for answer in answers]
-        raised = {a for a in answers if a is not True and not a.startswith("AssertionError")}
-        found.error = "; ".join(sorted(raised))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
-        found.error = str(failure).strip().splitlines()[-1]
+        found.error = COLOUR.sub("", str(failure)).strip().splitlines()[-1]
+    answers = told(copy)
+    found.held = [answer is True for answer in answers]
+    raised = {a for a in answers if a is not True and not a.startswith("AssertionError")}
+    found.error = "; ".join([*sorted(raised), *([found.error] if found.error else [])])
     found.seconds = perf_counter() - start
     return found
 

@@ -1,10 +1,10 @@
-"""Say on each page how it was verified: what was executed, asserted, and compared.
+"""Say on each page how it was verified: what was executed, asserted, compared, and tried elsewhere.
 
-The build knows the first half. The second half, what nbval compared, is known when the page has
-long been written; `python book/_ext/verified.py`, run after the comparison, fills it in.
+The build knows what it executed, and the record in the repository which claims held in worlds that
+nobody had looked at (`unseen_worlds.py`). What nbval compared is known when the page has long been
+written; `python book/_ext/verified.py`, run after the comparison, fills it in.
 """
 
-import ast
 import json
 import re
 import sys
@@ -14,8 +14,10 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
+from claims import claims
 from opening import counted
 from take_away import executed_page
+from unseen_worlds import RECORD, load
 from written import write_text
 
 APPENDIX = "book/appendices/c-verification"
@@ -23,19 +25,22 @@ OPEN = "not yet compared with a second run"
 SPAN = re.compile(r'(<span class="second-run">)([^<]*)(</span>)')
 
 
-def claims(notebook: NotebookNode) -> int:
-    """Return how many assertions stand in the cells of a page that are tagged as claims."""
-    cells = [c for c in notebook.cells if "claim" in c.metadata.get("tags", [])]
-    return sum(isinstance(n, ast.Assert) for c in cells for n in ast.walk(ast.parse(c.source)))
-
-
 def first_run(notebook: NotebookNode, seconds: float, made_from: str) -> str:
     """Return what the build knows of a page."""
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     ran = f"{counted(cells, 'cell')} executed in {counted(seconds, 'second')}"
-    n = claims(notebook)
-    held = f"{counted(n, 'assertion')} about its claims held; " if n else ""
+    n = len(claims(notebook))
+    held = f"{counted(n, 'claim')} asserted; " if n else ""
     return f"{ran} from commit {made_from}; {held}"
+
+
+def elsewhere(names: list[str], recorded: dict[str, list[str]]) -> str:
+    """Return how many of a page's claims held in unseen worlds, by the record of its page."""
+    held = sum(name in recorded.get("held", ()) for name in names)
+    failed = sum(name in recorded.get("failed", ()) for name in names)
+    untried = len(names) - held - failed
+    rest = f" ({untried} not yet tried there)" if untried else ""
+    return f"{held} of {counted(len(names), 'claim')} held in unseen worlds{rest}"
 
 
 def second_run(counts: dict[str, int]) -> str:
@@ -57,6 +62,9 @@ def add_line(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     line.append("Verified: " + first_run(notebook, ran["runtime"], ran.get("made_from", "unknown")))
     line.append(page.new_tag("span", attrs={"class": "second-run"}))
     line.span.string = OPEN
+    if names := claims(notebook):
+        recorded = load(RECORD).get("pages", {}).get(pagename, {})
+        line.append(f"; {elsewhere(names, recorded)}")
     line.append(". ")
     if APPENDIX in app.env.found_docs:
         line.append(page.new_tag("a", href=app.builder.get_relative_uri(pagename, APPENDIX)))

@@ -67,12 +67,14 @@ def test_a_page_is_described_with_its_address_only_where_one_is_known():
     assert public["og:url"] == "https://example.org/book/a/page.html"
 
 
-def test_the_line_counts_cells_and_assertions_of_claims():
+def test_the_line_counts_cells_and_claims():
     claim = new_code_cell("assert 1 < 2\nfor x in (1, 2):\n    assert x")
     claim.metadata["tags"] = ["claim"]
     notebook = new_notebook(cells=[claim, new_code_cell("assert True")])
     said = verified.first_run(notebook, 61.2, "0123456789")
-    assert said.startswith("2 cells executed in 61 seconds from commit 0123456789; 2 assertions")
+    assert said.startswith(
+        "2 cells executed in 61 seconds from commit 0123456789; 2 claims asserted; "
+    )
     without = new_notebook(cells=[new_code_cell("assert True")])
     assert verified.first_run(without, 1.0, "x") == "1 cell executed in 1 second from commit x; "
 

@@ -383,17 +383,19 @@ def test_page_says_how_it_was_verified(stem: str):
     said = " ".join(line.get_text().split())
     executed = ROOT / "_build" / "jupyter_execute" / "book" / f"{stem}.ipynb"
     cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
-    asserted = sum(
-        len(re.findall(r"^\s*assert ", cell.source, re.MULTILINE))
+    asserted = sum(  # a statement that asserts, indented or not, begins or holds an assertion
+        len(re.findall(r"^(?:assert |\S.*:$(?:\n +.*$)*?\n +assert )", cell.source, re.MULTILINE))
         for cell in cells
         if "claim" in cell.metadata.get("tags", [])
     )
     assert re.search(rf"\b{len(cells)} cells? executed in", said)
     assert re.search(r"from commit (?:[0-9a-f]{10}|unknown)", said)
     if asserted:
-        assert f" {asserted} assertion{'s' if asserted > 1 else ''} about" in said
+        claims = f"{asserted} claim{'s' if asserted > 1 else ''}"
+        assert f"; {claims} asserted; " in said
+        assert re.search(rf"; \d+ of {claims} held in unseen worlds\.", said)
     else:
-        assert "assertion" not in said
+        assert "claim" not in said
     second = ROOT / "_build" / "second-run.json"
     if os.environ.get("CI") or second.exists():
         counts = json.loads(second.read_text("utf-8"))[f"book/{stem}"]
