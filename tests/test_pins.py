@@ -98,6 +98,7 @@ STATED = {
     "CONTRIBUTING.md": r"need Python (\S+) or newer",
     "book/index.md": r"Python `(\S+)` or newer",
     ".ci/build": r"[Nn]eeds Python (\S+) or newer",
+    ".ci/environment": r"[Nn]eeds Python (\S+) or newer",
     "benchmarks/run": r"needs Python (\S+) or newer",
 }
 
@@ -112,7 +113,7 @@ def test_the_minimum_is_the_same_wherever_it_is_stated(file: str):
 def test_the_tools_take_the_same_minimum():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert settings["tool"]["ruff"]["target-version"] == f"py{MINIMUM}".replace(".", "")
-    build = (ROOT / ".ci" / "build").read_text("utf-8")
+    build = (ROOT / ".ci" / "environment").read_text("utf-8")
     assert f"sys.version_info < {MINIMUM.release}" in build
 
 

@@ -75,8 +75,8 @@ def problems(text: str) -> list[str]:
     return found
 
 
-def test_there_are_three():
-    assert set(TEXTS) == {"book.yml", "package.yml", "latest.yml"}
+def test_there_are_four():
+    assert set(TEXTS) == {"book.yml", "package.yml", "latest.yml", "replicate.yml"}
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -101,6 +101,13 @@ GOOD = TEXTS["package.yml"]
 def test_a_fault_in_a_workflow_is_found(piece: str, other: str, found: str):
     assert piece in GOOD
     assert any(problem.startswith(found) for problem in problems(GOOD.replace(piece, other)))
+
+
+def test_the_worlds_of_the_week_are_tried_by_a_schedule_and_nothing_is_published():
+    text = TEXTS["replicate.yml"]
+    assert "cron:" in text and "pages:" not in text and ".ci/run" not in text
+    assert any(command == "bash .ci/replicate --by-date" for command in commands(text))
+    assert "bash .ci/replicate\n" in (ROOT / ".ci" / "test").read_text("utf-8")
 
 
 def test_an_action_is_the_same_everywhere():
