@@ -24,6 +24,7 @@ from surroundings import surroundings
 from written import write_text
 
 EXECUTED = "jupyter_execute"
+HANDED = "compared"  # what a process of xdist hands to the one that asked for it
 KINDS = ("compared", "glue", "timing", "numbers")
 COUNTS: defaultdict[Path, Counter[str]] = defaultdict(Counter)  # by the notebook's path
 
@@ -99,13 +100,26 @@ def by_page(counts: dict[Path, Counter[str]]) -> dict[str, dict[str, int]]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Keep what was compared, if all of it was equal, beside what was of other pages."""
+    """Keep what was compared, if all of it was equal, beside what was of other pages.
+
+    A process that compares some of the notebooks for another one hands it its counts.
+    """
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[HANDED] = {str(path): dict(n) for path, n in COUNTS.items()}
+        return
     for build in {folder_of_build(path) for path in COUNTS}:
         now = by_page({path: n for path, n in COUNTS.items() if folder_of_build(path) == build})
         record = build / "second-run.json"
         known = json.loads(record.read_text("utf-8")) if record.exists() else {}
         kept = {page: counts for page, counts in known.items() if page not in now}
         write_text(record, json.dumps(kept | (now if exitstatus == 0 else {}), indent=1))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """Take the counts of a process that has compared some of the notebooks."""
+    for path, counts in getattr(node, "workeroutput", {}).get(HANDED, {}).items():
+        COUNTS[Path(path)].update(counts)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
