@@ -1,4 +1,4 @@
-"""What the pages of the book need: figures, live source, numbers for the prose."""
+"""What the pages of the book need: figures, tables, live source, numbers for the prose."""
 
 from recsys.pages.figures import (
     COLOURS,
@@ -12,6 +12,7 @@ from recsys.pages.figures import (
     use_book_style,
 )
 from recsys.pages.literate import glue_estimates, glue_numbers, show_source
+from recsys.pages.tables import table
 
 __all__ = [
     "COLOURS",
@@ -25,5 +26,6 @@ __all__ = [
     "line",
     "mark_round",
     "show_source",
+    "table",
     "use_book_style",
 ]
