@@ -361,10 +361,10 @@ NOT_CALLED = {
         "Featurizer", "ShopConfig", "Trace", "Visits", "Log", "Policy", "ScoringPolicy",
         "ThompsonSampling", "UpperConfidence", "History", "Training", "NEW_PRODUCTS", "NEW_USERS",
         "N_LOG", "TODAY", "DAY", "LEVEL", "LOG", "Estimate", "METHODS", "FORMS", "Schedule",
-        "Factors", "FewFactors", "Mlp", "Scale", "StackedLinear", "LinearPlay",
+        "Factors", "FewFactors", "Mlp", "Scale", "StackedLinear", "LinearPlay", "Verdict",
     },
     "knows of users, seeds, rows or parameters, not of arms": {
-        "top_category", "auc", "band", "band_curve", "paired_band", "calibration_error",
+        "top_category", "auc", "band", "band_curve", "paired_band", "holm", "calibration_error",
         "reliability", "excess_loss", "expected_log_loss", "irreducible_loss", "over_cases",
         "over_seeds", "AutogradStep", "ClosedFormStep", "train", "train_together", "fit_together",
         "score_network", "objective_gradient", "GrowingCholesky", "affine", "all_finite", "chunks",

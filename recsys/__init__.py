@@ -100,6 +100,7 @@ The ground
 ``lab.calibration``         ... and whether predictions mean what they say
 ``lab.columns``             ... of columns of numbers, in any order
 ``lab.bands``               means over seeds and their confidence bands
+``lab.family``              several comparisons at once, after Holm and Bonferroni
 ``lab.arena``               shops with logs and trends to come, and agents that have read the logs
 ``lab.limits``              what linear models can reach at best
 ``lab.linear_world``        a world in which the theorems' assumptions hold

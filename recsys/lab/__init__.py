@@ -4,6 +4,7 @@ from recsys.lab.arena import DAY, LOG, informed, open_shops
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.calibration import calibration_error, reliability
 from recsys.lab.experiment import read_logs, replicate, run
+from recsys.lab.family import Verdict, holm
 from recsys.lab.limits import best_linear_fit, linear_limit
 from recsys.lab.linear_world import LinearPlay, play_linear_world
 from recsys.lab.metrics import (
@@ -27,6 +28,7 @@ __all__ = [
     "Estimate",
     "LinearPlay",
     "RewardTable",
+    "Verdict",
     "auc",
     "band",
     "band_curve",
@@ -36,6 +38,7 @@ __all__ = [
     "excess_loss",
     "expected_log_loss",
     "generator",
+    "holm",
     "informed",
     "ips_rates",
     "irreducible_loss",
