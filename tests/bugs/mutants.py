@@ -285,7 +285,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         name="global-generator-seeded",
         file="baseline/click_network.py",
-        before="draws = torch.Generator().manual_seed(seed)",
+        before="draws = torch.Generator().manual_seed(worlds.shifted(seed) % 2**64)",
         after="draws = torch.manual_seed(seed)",
         killed_by=(
             "tests/baseline/test_click_network.py::test_building_training_and_predicting_leave_the_global_generators_alone"
@@ -838,6 +838,24 @@ MUTANTS: list[Mutant] = [
         after="+ 0 * first[:-1]  # each id",
         killed_by=(
             "tests/baseline/test_logistic.py::test_each_id_has_a_weight_vector_of_its_own[columns1-sizes1]"
+        ),
+    ),
+    Mutant(
+        name="shops-that-other-worlds-do-not-shift",
+        file="shop/streams.py",
+        before="np.random.SeedSequence(worlds.shifted(self.seed))",
+        after="np.random.SeedSequence(self.seed)",
+        killed_by=(
+            "tests/test_worlds.py::test_a_seed_in_shifted_worlds_is_the_later_seed[of_shop]"
+        ),
+    ),
+    Mutant(
+        name="batches-that-other-worlds-do-not-shift",
+        file="baseline/course.py",
+        before="manual_seed(worlds.shifted(training.seed) % 2**64)",
+        after="manual_seed(training.seed)",
+        killed_by=(
+            "tests/test_worlds.py::test_a_seed_in_shifted_worlds_is_the_later_seed[of_training]"
         ),
     ),
 ]
