@@ -264,7 +264,8 @@ def main(arguments: list[str] | None = None) -> int:
     said += [f"{page}: is no page with claims, but has known failures" for page in gone]
     if chosen.record:
         before = kept.get("pages", {}) if chosen.pages else {}
-        write_text(RECORD, json.dumps(found | {"pages": before | found["pages"]}, indent=1) + "\n")
+        entries = dict(sorted((before | found["pages"]).items()))
+        write_text(RECORD, json.dumps(found | {"pages": entries}, indent=1) + "\n")
     elif worlds == RANGE:
         said += [
             f"{page}: the record says otherwise; renew it: bash .ci/replicate --record"
