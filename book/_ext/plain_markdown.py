@@ -40,7 +40,7 @@ MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**"}
 
 @dataclass(frozen=True)
 class CodeCell:
-    """The place of a code cell, and the caption of the figure that it draws."""
+    """The place of a code cell, and the caption of the figure or table that it makes."""
 
     caption: str = ""
 
@@ -129,7 +129,7 @@ class Writer:
         """Yield what one block becomes."""
         classes = set(node.get("class", []))
         if "cell" in classes:
-            caption = node.select_one("figcaption")
+            caption = node.select_one("figcaption, caption:has(.caption-number)")
             yield CodeCell("" if caption is None else self.caption(caption))
         elif "playground" in classes:
             yield f"*{ELSEWHERE}*"

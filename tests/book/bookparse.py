@@ -58,12 +58,23 @@ class Cell:
         return set(self.options.get("tags") or ())
 
     @property
+    def numbered(self) -> dict[str, Any] | None:
+        """The options of the figure or the table that the cell makes, or None."""
+        return (self.options.get("mystnb") or {}).get("figure")
+
+    @property
+    def table(self) -> dict[str, Any] | None:
+        """The options of the numbered table that the cell returns, or None."""
+        is_table = str((self.numbered or {}).get("name")).startswith("tab-")
+        return self.numbered if is_table else None
+
+    @property
     def figure(self) -> dict[str, Any] | None:
         """The figure's options with the alternative text as `alt`, or None."""
-        mystnb = self.options.get("mystnb") or {}
-        if "figure" not in mystnb:
+        if self.numbered is None or self.table is not None:
             return None
-        return {**mystnb["figure"], "alt": (mystnb.get("image") or {}).get("alt")}
+        alt = (self.options["mystnb"].get("image") or {}).get("alt")
+        return {**self.numbered, "alt": alt}
 
 
 @dataclass(frozen=True)
@@ -180,7 +191,7 @@ def _directive(page: Page, token: Token, line: int, inside: tuple[str, ...]) -> 
     options, body, skipped = split_options(token.content)
     if name == "code-cell":
         page.parts.append(Cell(body, options, line, inside))
-        figure = page.cells[-1].figure or {}
+        figure = page.cells[-1].figure or page.cells[-1].table or {}
         if "name" in figure:
             page.labels.append((figure["name"], line))
         for key in ("caption", "alt"):

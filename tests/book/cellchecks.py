@@ -41,6 +41,29 @@ def check_figures(book: Book) -> list[str]:
     return problems
 
 
+def check_tables(book: Book) -> list[str]:
+    """A table that a cell returns has a caption, is the cell's last line and is referred to."""
+    problems = []
+    for page in book.pages:
+        referred = {role.target for role in page.roles if role.name == "numref"}
+        for cell in page.cells:
+            if cell.table is None:
+                continue
+            place, name = page.at(cell.line), cell.table["name"]
+            if name not in referred:
+                problems.append(f"{place}: no {{numref}} on this page refers to {name}")
+            if not cell.table.get("caption"):
+                problems.append(f"{place}: the table {name} has no caption")
+            if not _returns_table(cell):
+                problems.append(f"{place}: a cell named {name} ends with a call of table")
+    return problems
+
+
+def _returns_table(cell: Cell) -> bool:
+    last = ast.parse(cell.source).body[-1:]
+    return [ast.unparse(node).split("(")[0] for node in last] == ["table"]
+
+
 def _figures(page: Page) -> Iterator[tuple[int, str, str, str]]:
     for cell in page.cells:
         if (figure := cell.figure) is not None:
@@ -143,6 +166,7 @@ def check_seeds(book: Book) -> list[str]:
 
 CELL_CHECKS: list[Callable[[Book], list[str]]] = [
     check_figures,
+    check_tables,
     check_cells,
     check_glue_cells,
     check_claims,

@@ -83,6 +83,18 @@ plt.show()
 ```
 """
 
+TABLE = """\
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: tab-a
+    caption: What rises.
+---
+table(["what", "rise"], [["x", x]])
+```
+"""
+
 EXERCISE = """\
 ```{exercise} Warm up
 :label: ex-a
@@ -110,7 +122,8 @@ GOOD = (
     + OPENING
     + HEAD
     + """
-{cite:t}`key2007` shows {numref}`fig-a`; we see {glue:text}`top` % with a 95 % band (`0.5`, $0.5$).
+{cite:t}`key2007` shows {numref}`fig-a` and {numref}`tab-a`;
+we see {glue:text}`top` % with a 95 % band (`0.5`, $0.5$).
 
 """
     + FIGURE
@@ -134,6 +147,9 @@ assert x > 0
 assert fast < slow
 ```
 
+"""
+    + TABLE
+    + """
 ```{prf:lemma}
 :label: lem-a
 It holds.
@@ -185,6 +201,10 @@ BAD = [
     ("figures", "# Title", "# Title\n\n![x](x.svg)", "no figure"),
     ("figures", "# Title", "# Title\n\n" + cell("", "plt.plot(x)", "plt.show()"), "mystnb"),
     ("figures", "plt.show()", "fig", "plt.show()"),
+    ("tables", "{numref}`tab-a`", "the table", "numref"),
+    ("tables", "    caption: What rises.\n", "", "caption"),
+    ("tables", 'table(["what", "rise"], [["x", x]])', "x", "call of table"),
+    ("figures", "name: tab-a", "name: a", "fig-"),
     ("cells", "1 + 1", "\n".join(["1 + 1"] * 26), "25 lines"),
     ("cells", "# Title", "````{note}\n" + cell("", "1 + 1") + "````", "inside note"),
     ("cells", "# Title", cell("nbval-skip", "1 + 1"), "escapes"),
@@ -340,6 +360,8 @@ def site_of(**changes: object) -> Site:
         code.metadata.update(source.options)
         if source.figure:
             code.outputs = [new_output("display_data", {"image/svg+xml": "<svg/>"})]
+        if source.table:
+            code.outputs = [new_output("display_data", {"text/html": "<table></table>"})]
         cells.append(code)
     html = '<link href="x.css"/><article><h1>T</h1><img src="a.svg" alt="A line."/></article>'
     site = Site(

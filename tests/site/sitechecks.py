@@ -139,15 +139,17 @@ def check_claims_silent(site: Site) -> list[str]:
 
 
 def check_figures_drawn(site: Site) -> list[str]:
-    """Every figure cell made exactly one SVG."""
+    """Every figure cell made exactly one SVG, and the cell of a numbered table one table."""
     problems = []
     for name, notebook in site.notebooks.items():
         for n, cell in enumerate(_code(notebook)):
             if "figure" not in cell.metadata.get("mystnb", {}):
                 continue
-            pictures = [o for o in cell.outputs if "image/svg+xml" in o.get("data", {})]
-            if len(pictures) != 1:
-                problems.append(f"{name}: figure cell {n} made {len(pictures)} SVG pictures")
+            is_table = str(cell.metadata["mystnb"]["figure"].get("name")).startswith("tab-")
+            kind, what = ("text/html", "tables") if is_table else ("image/svg+xml", "SVG pictures")
+            made = sum(kind in out.get("data", {}) for out in cell.outputs)
+            if made != 1:
+                problems.append(f"{name}: figure cell {n} made {made} {what}")
     return problems
 
 

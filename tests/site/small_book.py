@@ -188,11 +188,38 @@ ACROSS = (
     "{doc}`../01-first/ant`."
 )
 
+# A table that a cell returns, in the place of one that stands in the text.
+LIST_TABLE = """\
+```{list-table} A table
+:header-rows: 1
+:name: tab-ant
+
+* - a
+  - b
+* - 1
+  - 2
+```
+"""
+CELL_TABLE = """\
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: tab-ant
+    caption: A table of {glue:text}`ant-number:.0f` columns.
+---
+from recsys.lab import Estimate
+from recsys.pages import table
+
+table(["policy", "lead"], [["LinUCB", Estimate(-2.0, -3.0, -1.0, 20)], ["none", 10]])
+```
+"""
+
 PAGES = {
     "index": FRONT + "# The small book\n\nBegin with [chapter 1](01-first/index).\n",
     "01-first/index": index("The First Chapter"),
     "01-first/zebra": page("zebra", "shop.world", "The Zebra"),
-    "01-first/ant": page("ant", "shop.records", "The Ant"),
+    "01-first/ant": page("ant", "shop.records", "The Ant").replace(LIST_TABLE, CELL_TABLE),
     "02-second/index": index("The Second Chapter"),
     "02-second/only": page("only", "shop.records", "The Only Page", ACROSS),
     "appendices/a-algebra": page("algebra", "checks", "Linear Algebra").replace(

@@ -47,6 +47,26 @@ def test_numbers_run_on_through_a_chapter_in_the_order_of_the_contents(
     assert numbers(content) == expected
 
 
+def test_a_table_that_a_cell_returns_is_numbered_and_whole(book: Path):
+    [table] = article(book, "01-first/ant").select("table")
+    assert " ".join(table.caption.get_text().split()) == "Table 1.2 A table of 2 columns."
+    cells = [cell.get_text() for cell in table.select("tr > *")]
+    assert cells[:2] == ["policy", "lead"]
+    assert "(−3.0\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}−1.0)" in cells
+    assert [child.name for child in table.find_all(recursive=False)] == [
+        "caption",
+        "thead",
+        "tbody",
+    ]
+    notebook = json.loads(
+        (book / "_build/html/_notebooks/book/01-first/ant.ipynb").read_text("utf-8")
+    )
+    texts = [
+        "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"
+    ]
+    assert any(text.startswith("**Table 1.2.** A table of 2 columns.") for text in texts)
+
+
 def test_appendices_have_letters(book: Path):
     content = article(book, "appendices/a-algebra")
     assert content.h1.text == "A. Linear Algebra"
