@@ -13,6 +13,13 @@ GLUE_TAGS = {"remove-cell", "nbval-ignore-output"}
 OWN_SEED = re.compile(
     r"\bdefault_rng\(|\bSeedSequence\(|\bRandomState\(|\brandom\.seed\(|\bmanual_seed\(\d"
 )
+# What names the cause of a number, and the comment that names the arm without that cause.
+CAUSE = re.compile(
+    r"\b(?:because\s+of|due\s+to|the\s+price\s+of|thanks\s+to|caused\s+by|owes?\s+\w+\s+to)\b",
+    re.IGNORECASE,
+)
+ARM = re.compile(r"^ *# *arm: *\S", re.MULTILINE)
+WITH_ARMS = ("index.md", "01-")  # whose claims about causes have been gone through
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception", "skip-execution"}
 
 
@@ -164,6 +171,26 @@ def check_seeds(book: Book) -> list[str]:
     ]
 
 
+def check_causes(book: Book) -> list[str]:
+    """A number that is put down to a cause has, beside it, a claim that names its arm."""
+    problems = []
+    for page in book.pages:
+        if not page.name.startswith(WITH_ARMS):
+            continue
+        claims = [cell for cell in page.cells if "claim" in cell.tags]
+        for prose in page.prose:
+            measured = any(role.name.startswith("glue") for role in prose.roles)
+            match = CAUSE.search(prose.text)
+            if not measured or match is None or "prf:proof" in prose.inside:
+                continue
+            before = [cell for cell in claims if cell.line < prose.line][-1:]
+            after = [cell for cell in claims if cell.line > prose.line][:1]
+            if not any(ARM.search(cell.source) for cell in before + after):
+                found = f"{page.at(prose.line)}: {match.group()!r} of a number"
+                problems.append(f"{found}, but no claim beside it names the '# arm:' without it")
+    return problems
+
+
 CELL_CHECKS: list[Callable[[Book], list[str]]] = [
     check_figures,
     check_tables,
@@ -173,4 +200,5 @@ CELL_CHECKS: list[Callable[[Book], list[str]]] = [
     check_timings,
     check_no_copies,
     check_seeds,
+    check_causes,
 ]

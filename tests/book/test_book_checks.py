@@ -205,6 +205,7 @@ BAD = [
     ("tables", "    caption: What rises.\n", "", "caption"),
     ("tables", 'table(["what", "rise"], [["x", x]])', "x", "call of table"),
     ("figures", "name: tab-a", "name: a", "fig-"),
+    ("causes", "we see", "due to luck we see", "# arm:"),
     ("cells", "1 + 1", "\n".join(["1 + 1"] * 26), "25 lines"),
     ("cells", "# Title", "````{note}\n" + cell("", "1 + 1") + "````", "inside note"),
     ("cells", "# Title", cell("nbval-skip", "1 + 1"), "escapes"),
@@ -349,6 +350,20 @@ def test_longest_label_owns_a_twin():
     assert twin_of("test_prop_a_b_closed_form", labels) == "prop-a-b"
     assert twin_of("test_prop_a_closed_form", labels) == "prop-a"
     assert twin_of("test_prop_ab", labels) is None
+
+
+ARM = "# arm: x with the same rows, without the cause\n"
+
+
+@pytest.mark.parametrize("phrase", ["due to", "because of", "thanks\nto", "the price of"])
+def test_a_number_that_is_put_down_to_a_cause_needs_its_arm(phrase: str):
+    caused = GOOD.replace("we see", f"{phrase} luck we see")
+    [problem] = NAMED["causes"](book_of(caused))
+    assert "# arm:" in problem
+    assert NAMED["causes"](book_of(caused.replace("assert x > 0", f"{ARM}assert x > 0"))) == []
+    assert NAMED["causes"](book_of(caused.replace("assert x > 0", "# arm:\nassert x > 0"))) != []
+    without_number = GOOD.replace("we see", f"{phrase} luck.\n\nWe see")
+    assert NAMED["causes"](book_of(without_number)) == []
 
 
 def site_of(**changes: object) -> Site:
