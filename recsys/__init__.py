@@ -120,6 +120,7 @@ The ground
 ``pages.figures``           one look for every figure
 ``pages.literate``          live source and glued numbers for the pages
 ``pages.tables``            tables of numbers and bands
+``pages.diagrams.strokes``  what drawn diagrams are made of: boxes, arrows, dots, words
 =========================== ========================================================================
 """
 

@@ -1,0 +1,3 @@
+"""Drawn diagrams, one a file: each is a function without arguments that returns its figure."""
+
+__all__: list[str] = []
