@@ -99,6 +99,8 @@ The ground
 ``lab.metrics``             log loss, AUC, exposure, rates from logs
 ``lab.calibration``         ... and whether predictions mean what they say
 ``lab.columns``             ... of columns of numbers, in any order
+``lab.weighting``           what a policy would have earned, by the log of another one
+``lab.coverage``            ... and how often its interval holds, over thousands of logs
 ``lab.bands``               means over seeds and their confidence bands
 ``lab.family``              several comparisons at once, after Holm and Bonferroni
 ``lab.arena``               shops with logs and trends to come, and agents that have read the logs

@@ -3,6 +3,7 @@
 from recsys.lab.arena import DAY, LOG, informed, open_shops
 from recsys.lab.bands import LEVEL, Estimate, band, band_curve, paired_band
 from recsys.lab.calibration import calibration_error, reliability
+from recsys.lab.coverage import ManyLogs, many_logs
 from recsys.lab.experiment import read_logs, replicate, run
 from recsys.lab.family import Verdict, holm
 from recsys.lab.limits import best_linear_fit, linear_limit
@@ -19,6 +20,12 @@ from recsys.lab.metrics import (
 from recsys.lab.parallel import over_cases, over_seeds
 from recsys.lab.serving import judge, retrain, serve
 from recsys.lab.table import RewardTable
+from recsys.lab.weighting import (
+    LogEstimate,
+    chances_of_shown,
+    effective_sample_size,
+    estimate_value,
+)
 from recsys.worlds import generator
 
 __all__ = [
@@ -27,6 +34,8 @@ __all__ = [
     "LOG",
     "Estimate",
     "LinearPlay",
+    "LogEstimate",
+    "ManyLogs",
     "RewardTable",
     "Verdict",
     "auc",
@@ -34,7 +43,10 @@ __all__ = [
     "band_curve",
     "best_linear_fit",
     "calibration_error",
+    "chances_of_shown",
     "effective_number",
+    "effective_sample_size",
+    "estimate_value",
     "excess_loss",
     "expected_log_loss",
     "generator",
@@ -44,6 +56,7 @@ __all__ = [
     "irreducible_loss",
     "judge",
     "linear_limit",
+    "many_logs",
     "naive_rates",
     "open_shops",
     "over_cases",

@@ -5,7 +5,7 @@ Its choices do not depend on the rewards meanwhile, so a day is served in a few 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -23,12 +23,25 @@ def choose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let a policy that is fixed meanwhile serve many visits: products (n,), propensities (n,).
 
-    Each product is drawn from ``policy.probabilities`` by the policy's own generator. Where the
-    contexts depend on the user alone, each user is scored once, however often they come.
+    Each product is drawn from ``policy.probabilities`` by the policy's own generator.
     """
     n = len(visits.rounds)
     draws = policy.rng.random(n)
     products, propensities = np.empty(n, dtype=np.int64), np.empty(n)
+    for rows, chances, index in scored(shop, policy, featurizer, visits):
+        products[rows] = drawn(chances, draws[rows], index)
+        propensities[rows] = chances[index, products[rows]]
+    return products, propensities
+
+
+def scored(
+    shop: Shop, policy: Policy, featurizer: Featurizer, visits: Visits
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield part by part: rows, a fixed policy's chances (distinct, K), and each row's among them.
+
+    Where the contexts depend on the user alone, each user is scored once, however often they come.
+    """
+    n = len(visits.rounds)
     for rows in shop.stable_parts(visits.rounds, CHUNK if featurizer.depends_on_time else n):
         part = visits[rows]
         who, index = np.arange(len(part.users)), np.arange(len(part.users))
@@ -37,10 +50,7 @@ def choose(
         on_sale = shop.available(part.rounds[0])
         users, rounds = part.users[who, None], part.rounds[who, None]
         contexts = featurizer.rows(users, np.arange(shop.n_products), rounds)
-        chances = policy.probabilities(contexts, on_sale)  # (distinct, K)
-        products[rows] = drawn(chances, draws[rows], index)
-        propensities[rows] = chances[index, products[rows]]
-    return products, propensities
+        yield rows, policy.probabilities(contexts, on_sale), index
 
 
 def drawn(chances: np.ndarray, draws: np.ndarray, index: np.ndarray | slice) -> np.ndarray:

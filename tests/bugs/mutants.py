@@ -197,6 +197,33 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
+        name="replay-bounded-by-this-log",
+        file="lab/weighting.py",
+        before="kept = rng.random(len(weights)) * bound < weights",
+        after="kept = rng.random(len(weights)) * weights.max() < weights",
+        killed_by=(
+            "tests/lab/test_weighting.py::test_replay_keeps_a_row_with_probability_weight_by_bound"
+        ),
+    ),
+    Mutant(
+        name="spread-of-a-ratio-without-its-denominator",
+        file="lab/weighting.py",
+        before="clicked_squares * (1 - 2 * value) + squares * value**2",
+        after="clicked_squares - value**2",
+        killed_by=(
+            "tests/lab/test_weighting.py::test_the_self_normalised_estimate_is_the_weighted_mean_with_the_spread_of_a_ratio"
+        ),
+    ),
+    Mutant(
+        name="logs-of-the-wrong-rule",
+        file="lab/coverage.py",
+        before="rows = (visitors[:, None] * logging)[may]",
+        after="rows = (visitors[:, None] * target)[may]",
+        killed_by=(
+            "tests/lab/test_weighting.py::test_the_deviation_of_many_logs_is_that_of_the_proposition"
+        ),
+    ),
+    Mutant(
         name="quality-leaks-into-features",
         file="shop/world.py",
         before="np.eye(len(CATEGORIES))[category], price]",
