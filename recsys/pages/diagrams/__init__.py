@@ -1,3 +1,6 @@
-"""Drawn diagrams, one a file: each is a function without arguments that returns its figure."""
+"""Drawn diagrams, one a file: ``draw_...`` takes no arguments and returns the figure."""
 
-__all__: list[str] = []
+from recsys.pages.diagrams.propensity import draw_propensity
+from recsys.pages.diagrams.shop_and_log import draw_shop_and_log
+
+__all__ = ["draw_propensity", "draw_shop_and_log"]
