@@ -89,6 +89,65 @@ def test_prop_ips_is_unbiased_with_the_stated_variance():
     assert np.median(estimates.var(axis=0, ddof=1) / variance) == pytest.approx(1, abs=0.1)
 
 
+def test_prop_ips_means_leave_the_shrinking_band_as_seldom_as_the_proof_says():
+    n, first, sequences = 2_000, 20, 1_000
+    counts = (np.random.default_rng(0).random((sequences, n)) < 0.3).cumsum(axis=1)
+    t = np.arange(1, n + 1)
+    outside = np.abs(counts / t - 0.3) > np.sqrt(np.log(t) / t)
+    assert outside[:, first - 1 :].any(axis=1).mean() <= (2 / t[first - 1 :] ** 2).sum()
+    assert outside.any()  # the band is not so wide that nothing ever leaves it
+
+
+@pytest.mark.parametrize("lowest", [1e-2, 1e-4, 1e-8])
+def test_prop_ips_variance_has_its_bound_and_grows_without_one(lowest: float):
+    # x uniform on [lowest, 1], the product shown with probability x, clicked with 1/2
+    width, value = 1 - lowest, 0.5
+    second = quad(lambda x: value / x / width, lowest, 1, points=np.geomspace(lowest, 1, 9))[0]
+    assert second == pytest.approx(value * np.log(1 / lowest) / width)  # infinite for lowest = 0
+    n, logs, rng = 50, 4_000, np.random.default_rng(1)
+    x = rng.uniform(lowest, 1, (logs, n))
+    shown, clicked = rng.random((logs, n)) < x, rng.random((logs, n)) < value
+    estimates = np.where(shown & clicked, 1 / x, 0).mean(axis=1)
+    assert np.mean(estimates) == pytest.approx(value, abs=4.5 * np.sqrt(second / n / logs))
+    assert second - value**2 <= value / lowest
+    if lowest == 1e-2:  # else the variance is that of events too rare for these logs
+        assert np.var(estimates) == pytest.approx((second - value**2) / n, rel=0.15)
+
+
+def test_prop_ips_rows_that_depend_on_each_other_keep_the_mean_and_lose_the_variance():
+    n, logs, rng = 20, 20_000, np.random.default_rng(2)
+    chance, rate = 0.25, 0.4
+    clicked = rng.random((logs, n)) < rate
+    variance = (rate / chance - rate**2) / n
+    for shared in (False, True):  # one coin for all rows of a log, in the place of one for each
+        shown = rng.random((logs, 1 if shared else n)) < chance
+        estimates = (shown & clicked).mean(axis=1) / chance
+        assert estimates.mean() == pytest.approx(rate, abs=4.5 * estimates.std() / np.sqrt(logs))
+        assert (estimates.var() > 5 * variance) == shared
+        if not shared:
+            assert estimates.var() == pytest.approx(variance, rel=0.06)
+
+
+@given(seed=st.integers(0, 200), slack=st.floats(1.0, 3.0))
+def test_prop_thinned_log_counts_are_binomial(seed: int, slack: float):
+    rng, n = np.random.default_rng(seed), 4
+    contexts, mu = rng.dirichlet(np.ones(3)), rng.random((3, 2))
+    logging, target = rng.dirichlet(np.ones(2), 3), rng.dirichlet(np.ones(2), 3)
+    bound = slack * (target / logging).max()
+    row = np.zeros(3)  # probabilities of a row: left out, kept without a click, kept with one
+    for x, a, click in product(range(3), range(2), range(2)):
+        chance = contexts[x] * logging[x, a] * (mu[x, a] if click else 1 - mu[x, a])
+        keep = target[x, a] / logging[x, a] / bound
+        row += chance * np.array([1 - keep, keep * (1 - click), keep * click])
+    value = contexts @ (target * mu).sum(axis=1)
+    found = np.zeros((n + 1, n + 1))  # kept rows, clicks among them
+    for outcome in product(range(3), repeat=n):
+        found[n - outcome.count(0), outcome.count(2)] += np.prod(row[list(outcome)])
+    for kept in range(n + 1):
+        stated = binom.pmf(kept, n, 1 / bound) * binom.pmf(np.arange(n + 1), kept, value)
+        np.testing.assert_allclose(found[kept], stated, atol=1e-12)
+
+
 def test_prop_embedding_linear_lookup_is_a_matrix_product():
     table = torch.nn.Embedding(7, 3)
     for i in range(7):
