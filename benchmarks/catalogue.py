@@ -362,18 +362,20 @@ NOT_CALLED = {
         "ThompsonSampling", "UpperConfidence", "History", "Training", "NEW_PRODUCTS", "NEW_USERS",
         "N_LOG", "TODAY", "DAY", "LEVEL", "LOG", "Estimate", "METHODS", "FORMS", "Schedule",
         "Factors", "FewFactors", "Mlp", "Scale", "StackedLinear", "LinearPlay", "Verdict",
+        "RULES", "SEARCH_SEEDS", "Contestant", "Record", "Search",
     },
     "knows of users, seeds, rows or parameters, not of arms": {
         "top_category", "auc", "band", "band_curve", "paired_band", "holm", "calibration_error",
         "reliability", "excess_loss", "expected_log_loss", "irreducible_loss", "over_cases",
+        "normalised_entropy",
         "over_seeds", "AutogradStep", "ClosedFormStep", "train", "train_together", "fit_together",
         "score_network", "objective_gradient", "GrowingCholesky", "affine", "all_finite", "chunks",
-        "n_rows_within", "take_apart",
+        "n_rows_within", "take_apart", "grid", "tune",
     },
     "is made of calls that stand in the table": {
         "best_linear_fit", "informed", "open_shops", "play_linear_world", "replicate", "retrain",
         "RewardTable", "RidgeMemory", "FrozenModels", "frozen_field", "nightly_network",
-        "shop_with_newcomers", "train_models", "exploration_bonus",
+        "fit_with", "shop_with_newcomers", "train_models", "exploration_bonus",
     },
 }  # fmt: skip
 

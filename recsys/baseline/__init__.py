@@ -3,7 +3,7 @@
 from recsys.baseline.click_network import ClickNetwork
 from recsys.baseline.closed_form import ClosedFormStep
 from recsys.baseline.course import train, train_together
-from recsys.baseline.greedy import ModelPolicy, fit, fit_together
+from recsys.baseline.greedy import ModelPolicy, fit, fit_together, fit_with
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
 from recsys.baseline.season import (
@@ -33,6 +33,7 @@ __all__ = [
     "Training",
     "fit",
     "fit_together",
+    "fit_with",
     "frozen_field",
     "nightly_network",
     "shop_with_newcomers",

@@ -5,7 +5,8 @@ A log is a featurizer and its ``Log``, or plain arrays of somebody's own (``own_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -93,6 +94,31 @@ def fit(
     log = described(rows, clicks, vocabularies)
     model = _new(log, training, settings)
     return model, train(model, log.rows, log.clicks, training, progress, device, sample_weight)
+
+
+def fit_with(
+    settings: Mapping[str, object], rows: Featurizer | ArrayLike, clicks: Log | ArrayLike, seed: int
+) -> tuple[ClickNetwork, History]:
+    """Return what ``fit`` returns, with settings of training and of the network in one mapping.
+
+    Parameters
+    ----------
+    settings : mapping
+        Fields of ``Training`` and arguments of ``ClickNetwork`` by name, as a ``lab.Record`` keeps
+        them.
+    rows, clicks :
+        As for ``fit``.
+    seed : int
+        Of the initial parameters and the order of the batches.
+    """
+    names = {field.name for field in fields(Training)} - {"seed"}
+    if unknown := set(settings) - names - {"embedding_dim", "hidden", "embedding_scale"}:
+        raise ValueError(
+            f"settings: got {sorted(unknown)}, expected names of training or of a network"
+        )
+    training = Training(**{k: v for k, v in settings.items() if k in names}, seed=seed)
+    of_network = {k: v for k, v in settings.items() if k not in names}
+    return fit(rows, clicks, training, **of_network)
 
 
 def fit_together(

@@ -5,12 +5,12 @@ The models are trained once, on the log, and frozen; newcomers come long after t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from recsys.baseline.click_network import ClickNetwork
-from recsys.baseline.greedy import ModelPolicy, fit
+from recsys.baseline.greedy import ModelPolicy, fit_with
 from recsys.baseline.logistic import LogisticPolicy
-from recsys.baseline.training import Training
 from recsys.policies import MostPopular, Oracle, RandomPolicy, ScoringPolicy
 from recsys.shop import Featurizer, Identifiers, Log, ObservedFeatures, Shop, Truth
 
@@ -35,13 +35,27 @@ def shop_with_newcomers(seed: int) -> Shop:
     return shop
 
 
-def train_models(shop: Shop, log: Log) -> FrozenModels:
-    """Train the three models on the log of one shop, whose seed is the seed of the training."""
-    training = Training(seed=shop.seed)
+def train_models(
+    shop: Shop, log: Log, settings: Mapping[str, Mapping[str, object]] | None = None
+) -> FrozenModels:
+    """Train the three models on the log of one shop, whose seed is the seed of the training.
+
+    Parameters
+    ----------
+    shop : Shop
+    log : Log
+    settings : mapping, optional
+        Of each model by its name in ``FrozenModels``: the ``settings`` of a ``lab.Record``. Those
+        of the networks are for ``fit_with``, that of the regression for ``LogisticPolicy``.
+    """
+    how = {name: {} for name in FrozenModels._fields} if settings is None else settings
+    if lacking := set(FrozenModels._fields) - set(how):
+        raise ValueError(f"settings: got none for {sorted(lacking)}, expected some for each model")
+    seen = ObservedFeatures(shop)
     return FrozenModels(
-        ids=fit(Identifiers(shop), log, training)[0],
-        features=fit(ObservedFeatures(shop), log, training)[0],
-        logistic=LogisticPolicy(ObservedFeatures(shop), log),
+        ids=fit_with(how["ids"], Identifiers(shop), log, shop.seed)[0],
+        features=fit_with(how["features"], seen, log, shop.seed)[0],
+        logistic=LogisticPolicy(seen, log, **how["logistic"]),
     )
 
 

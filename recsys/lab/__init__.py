@@ -16,10 +16,13 @@ from recsys.lab.metrics import (
     ips_rates,
     irreducible_loss,
     naive_rates,
+    normalised_entropy,
 )
 from recsys.lab.parallel import over_cases, over_seeds
+from recsys.lab.record import RULES, Record, Search
 from recsys.lab.serving import judge, retrain, serve
 from recsys.lab.table import RewardTable
+from recsys.lab.tuning import SEARCH_SEEDS, Contestant, grid, tune
 from recsys.lab.weighting import (
     LogEstimate,
     chances_of_shown,
@@ -32,11 +35,16 @@ __all__ = [
     "DAY",
     "LEVEL",
     "LOG",
+    "RULES",
+    "SEARCH_SEEDS",
+    "Contestant",
     "Estimate",
     "LinearPlay",
     "LogEstimate",
     "ManyLogs",
+    "Record",
     "RewardTable",
+    "Search",
     "Verdict",
     "auc",
     "band",
@@ -50,6 +58,7 @@ __all__ = [
     "excess_loss",
     "expected_log_loss",
     "generator",
+    "grid",
     "holm",
     "informed",
     "ips_rates",
@@ -58,6 +67,7 @@ __all__ = [
     "linear_limit",
     "many_logs",
     "naive_rates",
+    "normalised_entropy",
     "open_shops",
     "over_cases",
     "over_seeds",
@@ -69,4 +79,5 @@ __all__ = [
     "retrain",
     "run",
     "serve",
+    "tune",
 ]

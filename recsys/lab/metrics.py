@@ -65,6 +65,30 @@ def excess_loss(
     return _mean(np.maximum(click + no_click, 0.0))  # below 0 by rounding only
 
 
+def normalised_entropy(clicks: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the log loss on clicks, divided by that of their own click rate for everybody.
+
+    The normalised entropy of He et al. (2014): 1 says no more than a constant does, and its
+    complement is the share of the uncertainty about a click that the predictions remove.
+
+    Parameters
+    ----------
+    clicks : (n,) zeros and ones, of both kinds
+        Or true probabilities: then both losses are expectations.
+    predicted : (n,) probabilities
+
+    Raises
+    ------
+    ValueError
+        If the columns are not of one length, or all clicks are of one kind.
+    """
+    loss = expected_log_loss(clicks, predicted)
+    rate = float(np.mean(np.asarray(clicks, dtype=float)))
+    if not 0.0 < rate < 1.0:
+        raise ValueError("clicks: got one class only, expected clicks and non-clicks")
+    return loss / irreducible_loss(np.array([rate]))
+
+
 def auc(clicks: ArrayLike, scores: ArrayLike) -> float:
     """Return the area under the ROC curve: P(a click scores above a non-click), ties half.
 
