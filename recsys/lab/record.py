@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from recsys import archive, checks
-from recsys.lab.bands import LEVEL, Estimate, band, paired_band
+from recsys.lab.bands import Estimate, band, paired_band
 
 RULES = {
     "best": "the best mean; of equals the one that is listed first",
     "first within the band": (
-        "the first in the list whose difference to the best mean, world by world, has a band that "
-        "includes zero, at a level for all of these bands together"
+        "the first in the list whose difference to the best mean, world by world, has a 95 % band "
+        "that includes zero"
     ),
 }
 
@@ -91,22 +91,19 @@ class Search:
         """The point that the rule chooses."""
         if self.rule == "best":
             return self.best
-        level = 1 - (1 - LEVEL) / max(len(self.points) - 1, 1)
         return next(
-            i
-            for i in range(len(self.points))
-            if i == self.best or not self.behind(i, level).excludes_zero
+            i for i in range(len(self.points)) if i == self.best or not self.behind(i).excludes_zero
         )
 
     def estimate(self, point: int, outcome: str | None = None) -> Estimate:
         """Return the mean of an outcome of a point, by default the one that decides."""
         return band(self.outcomes[outcome or self.objective][point])
 
-    def behind(self, point: int, level: float = LEVEL, outcome: str | None = None) -> Estimate:
-        """Return by how much a point is behind the best one, world by world."""
-        values = self.outcomes[outcome or self.objective]
+    def behind(self, point: int) -> Estimate:
+        """Return by how much a point is behind the best one in the objective, world by world."""
+        values = self.outcomes[self.objective]
         better, worse = (self.best, point) if self.larger else (point, self.best)
-        return paired_band(values[better], values[worse], level)
+        return paired_band(values[better], values[worse])
 
     def _plain(self) -> dict[str, object]:
         """Return what a record writes."""
