@@ -6,8 +6,8 @@ compares policies, and those of the later chapters are chosen by clicks, too. Th
 of yesterday's rule stands beside it: a team that has no simulator can compute only that one.
 
 A list begins with the settings of the chapter's first edition; the other points follow, the cheaper
-first. The rule takes the first in the list whose band of the difference to the best, world by world,
-includes zero: settings move only where another point earns more beyond that band.
+first. The rule takes the first in the list whose band of the difference to the best, world by
+world, includes zero: settings move only where another point earns more beyond that band.
 """
 
 from pathlib import Path

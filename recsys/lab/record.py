@@ -65,8 +65,7 @@ class Search:
         distinct(self.points)
         if twice := set(self.fixed) & set(self.points[0]):
             raise ValueError(f"fixed: got {sorted(twice)}, expected no setting that points vary")
-        if len(self.seeds) < 2 or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: got {self.seeds!r}, expected two or more, all different")
+        several(self.seeds)
         for name, values in self.outcomes.items():
             checks.finite(f"outcomes[{name!r}]", values, (len(self.points), len(self.seeds)))
 
@@ -210,7 +209,14 @@ class Record(Mapping):
         try:
             written = json.loads(Path(path).read_text("utf-8"))
             record = cls({name: Search._of(plain) for name, plain in written.items()})
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, IndexError) as error:
+        except (
+            json.JSONDecodeError,
+            UnicodeDecodeError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+        ) as error:
             raise ValueError(f"path: got {str(path)!r}, expected a record of searches") from error
         for name, search in record.items():
             follows = json.loads(json.dumps(search._plain()))
@@ -219,6 +225,14 @@ class Record(Mapping):
                     found = f"{part} of {name} that do not follow from its values"
                     raise ValueError(f"path: got {found} in {str(path)!r}, expected a whole record")
         return record
+
+
+def several(seeds: Sequence[int]) -> tuple[int, ...]:
+    """Return seeds, or refuse fewer than two, or one that occurs twice."""
+    checked = tuple(checks.integer("seeds", seed, 0) for seed in seeds)
+    if len(checked) < 2 or len(set(checked)) != len(checked):
+        raise ValueError(f"seeds: got {checked!r}, expected two or more, all different")
+    return checked
 
 
 def distinct(points: Sequence[Settings]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from recsys import checks, worlds
 from recsys.lab.parallel import over_cases
-from recsys.lab.record import RULES, Search, Settings, distinct
+from recsys.lab.record import RULES, Search, Settings, distinct, several
 
 SEARCH_SEEDS = tuple(range(100, 110))  # the worlds of searches, which no page plays in
 
@@ -84,7 +84,7 @@ def tune(
     """
     refuse_shifted_worlds()
     rule = checks.one_of("rule", rule, tuple(RULES))
-    seeds = tuple(checks.integer("seeds", seed, 0) for seed in seeds)
+    seeds = several(list(seeds))
     if not contestants:
         raise ValueError("contestants: got none, expected at least one")
     sizes = {name: len(contestant.points) for name, contestant in contestants.items()}

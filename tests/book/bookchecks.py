@@ -11,11 +11,13 @@ from bookmodel import Book
 from cellchecks import CELL_CHECKS
 from pagechecks import PAGE_CHECKS
 from resultchecks import RESULT_CHECKS
+from settingschecks import SETTINGS_CHECKS
 from textchecks import TEXT_CHECKS
 
 CHECKS: list[Callable[[Book], list[str]]] = [
     *PAGE_CHECKS,
     *CELL_CHECKS,
     *RESULT_CHECKS,
+    *SETTINGS_CHECKS,
     *TEXT_CHECKS,
 ]

@@ -1,6 +1,7 @@
 """The book as the checks see it: its pages and what is around them."""
 
 import ast
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ class Book:
     bibliography: set[str] = field(default_factory=set)
     package_names: set[str] = field(default_factory=set)
     twins: list[str] = field(default_factory=list)  # names of the tests in test_theorems.py
+    settings: dict[str, set[str]] = field(default_factory=dict)  # what each chapter's record chose
 
 
 def load_book(root: Path) -> Book:
@@ -36,7 +38,17 @@ def load_book(root: Path) -> Book:
             *(public_definitions(path.read_text("utf-8")) for path in root.glob("recsys/**/*.py"))
         ),
         twins=test_names(twins.read_text("utf-8")) if twins.exists() else [],
+        settings={
+            path.parent.name: recorded_names(path.read_text("utf-8"))
+            for path in sorted(root.glob("book/*/settings.json"))
+        },
     )
+
+
+def recorded_names(text: str) -> set[str]:
+    """Return the names of the settings that the points of a record vary."""
+    searches = json.loads(text).values()
+    return {name for search in searches for name in search["points"][0]["settings"]}
 
 
 def toc_files(text: str) -> list[str]:

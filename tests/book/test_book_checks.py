@@ -314,6 +314,46 @@ def test_a_page_may_write_what_it_does_not_keep():
     assert check_no_state(book_of(GOOD.replace("1 + 1", kept))) == []
 
 
+RECORDED = """
+record = Record.read("settings.json")
+how = record["ids"].settings
+fit_with(how, rows, log, 0)
+train_models(shop, log, record.settings)
+optimiser = AdamW(weight_decay=0.1)
+labels = {"weight_decay": "weight decay"}
+"""
+# what a page types in the place of what the record chose, and a word of the report
+NO_RECORD = [
+    ('Record.read("settings.json")', "something", "no record chose"),
+    ("fit_with(how, ", "fit(", "no record chose"),
+    (", record.settings)", ")", "no record chose"),
+    ("fit_with(how,", "how = {}\nfit_with(other,", "no record chose"),
+    ("fit_with(how, rows", "network = fit_with(how, rows, log)\nfit(network", "no record chose"),
+    ("fit_with(how,", 'fit_with({**how, "weight_decay": 0.1},', "weight_decay is typed"),
+    ("fit_with(how,", 'fit_with({**how, "hidden": [9, 9]},', "hidden is typed"),
+    ("fit_with(how,", "fit_with(how | dict(hidden=(9,)),", "hidden is typed"),
+    ("train_models(", "LogisticPolicy(rows, log, 0.3, **how)\ntrain_models(", "without its name"),
+    ("train_models(", "Training(**how, hidden=-1)\ntrain_models(", "hidden is typed"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "word"), NO_RECORD)
+def test_a_page_that_plays_what_no_record_chose_is_reported(old: str, new: str, word: str):
+    def problems(code: str) -> list[str]:
+        book = book_of(GOOD.replace("1 + 1", code))
+        return NAMED["settings"](replace(book, settings={"01-a": {"weight_decay", "hidden"}}))
+
+    assert problems(RECORDED) == []
+    assert old in RECORDED
+    found = problems(RECORDED.replace(old, new))
+    assert any(word in problem for problem in found), found
+
+
+def test_a_chapter_without_a_record_is_let_be():
+    book = book_of(GOOD.replace("1 + 1", "fit(rows, log, Training(hidden=3))"))
+    assert NAMED["settings"](book) == []
+
+
 def test_contents_are_checked_both_ways():
     book = book_of(GOOD)
     missing = check_contents(replace(book, toc=["01-a/index.md"]))
@@ -480,4 +520,5 @@ def test_glued_values_are_compared():
 
 def test_every_check_is_shown_to_fail():
     shown = {f"check_{check}" for check, *_ in BAD} | {"check_contents", "check_front_doors"}
+    shown.add("check_settings")  # by NO_RECORD
     assert {check.__name__ for check in CHECKS} == shown

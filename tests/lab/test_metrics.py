@@ -20,6 +20,7 @@ from recsys.lab.metrics import (
     ips_rates,
     irreducible_loss,
     naive_rates,
+    normalised_entropy,
 )
 from recsys.shop.records import Log
 from strategies import modest, refuses, small_shop
@@ -452,3 +453,24 @@ def test_rates_of_an_empty_log_are_refused_or_unknown():
     assert np.isnan(naive_rates(log, 4)).all()
     with pytest.raises(ValueError, match="log"):
         ips_rates(log, 4)
+
+
+# ---------------------------------------------------------------------- normalised entropy
+
+
+@modest
+@given(seed=st.integers(0, 10**6), rate=st.floats(0.1, 0.9))
+def test_normalised_entropy_is_the_loss_over_that_of_a_constant(seed: int, rate: float):
+    rng = np.random.default_rng(seed)
+    clicks = np.append(rng.random(50) < rate, [True, False]).astype(float)
+    predicted = rng.uniform(0.01, 0.99, 52)
+    constant = np.full(52, clicks.mean())
+    wanted = log_loss(clicks, predicted) / log_loss(clicks, constant)
+    assert normalised_entropy(clicks, predicted) == pytest.approx(wanted, rel=1e-9)
+    assert normalised_entropy(clicks, constant) == pytest.approx(1.0)
+    assert normalised_entropy(clicks, np.clip(clicks, 1e-12, 1 - 1e-12)) < 1e-9
+
+
+def test_clicks_of_one_kind_have_no_normalised_entropy():
+    with refuses("clicks"):
+        normalised_entropy([0.0, 0.0], [0.1, 0.2])

@@ -4,3 +4,6 @@ from recsys.pages.diagrams.propensity import draw_propensity
 from recsys.pages.diagrams.shop_and_log import draw_shop_and_log
 
 __all__ = ["draw_propensity", "draw_shop_and_log"]
+from recsys.pages.diagrams.embedding_mlp import embedding_mlp
+
+__all__ = ["embedding_mlp"]
