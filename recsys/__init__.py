@@ -104,6 +104,8 @@ The ground
 ``lab.bands``               means over seeds and their confidence bands
 ``lab.family``              several comparisons at once, after Holm and Bonferroni
 ``lab.arena``               shops with logs and trends to come, and agents that have read the logs
+``lab.tuning``              a search for settings: points, worlds, an equal budget
+``lab.record``              ... and what it leaves: every outcome, and the rule that chose
 ``lab.limits``              what linear models can reach at best
 ``lab.linear_world``        a world in which the theorems' assumptions hold
 =========================== ========================================================================
@@ -122,6 +124,7 @@ The ground
 ``pages.figures``           one look for every figure
 ``pages.literate``          live source and glued numbers for the pages
 ``pages.tables``            tables of numbers and bands
+``pages.diagrams``          drawn ideas, one a file, such as ``diagrams.embedding_mlp``
 ``pages.diagrams.strokes``  what drawn diagrams are made of: boxes, arrows, dots, words
 ``pages.diagrams.shop_and_log``  the shop and its log
 ``pages.diagrams.propensity``  what a propensity does

@@ -55,10 +55,10 @@ class Training:
 
 @dataclass(frozen=True)
 class History:
-    """Mean losses in nats after each epoch, and the epoch whose parameters were kept."""
+    """Mean losses in nats of each epoch, and the epoch whose parameters were kept."""
 
-    training: list[float]
-    validation: list[float]
+    training: list[float]  # of each batch before its step: an average while the weights move
+    validation: list[float]  # after the epoch
     best_epoch: int
 
 

@@ -95,7 +95,7 @@ class Search:
         )
 
     def estimate(self, point: int, outcome: str | None = None) -> Estimate:
-        """Return the mean of an outcome of a point, by default the one that decides."""
+        """Return the band of an outcome of a point, by default of the objective."""
         return band(self.outcomes[outcome or self.objective][point])
 
     def behind(self, point: int) -> Estimate:

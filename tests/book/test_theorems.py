@@ -186,6 +186,24 @@ def test_prop_embedding_linear_unseen_rows_keep_their_start(decay: float):
     assert same[5:].all() == (decay == 0.0)  # decoupled decay moves every row
 
 
+@given(st.integers(1, 4), st.integers(0, 99))
+def test_prop_dot_product_rank_is_the_length_of_the_vectors(k: int, seed: int):
+    rng = np.random.default_rng(seed)
+    users, products = rng.normal(size=(9, 5)), rng.normal(size=(7, 6))
+    towers = [
+        np.maximum(x @ rng.normal(size=(x.shape[1], 8)), 0) @ rng.normal(size=(8, k))
+        for x in (users, products)
+    ]
+    Z = np.array([[e @ f for f in towers[1]] for e in towers[0]])
+    assert np.linalg.svd(Z, compute_uv=False)[k:] == pytest.approx(0, abs=1e-9)
+    wanted = rng.normal(size=(9, k)) @ rng.normal(size=(k, 7))  # any matrix of that rank
+    U, s, Vt = np.linalg.svd(wanted)
+    E, F = U[:, :k] * s[:k], Vt[:k].T  # tables of a row for each user and each product
+    assert np.allclose([[e @ f for f in F] for e in E], wanted)
+    with_biases = rng.normal(size=(9, 1)) + rng.normal(size=(1, 7)) + wanted
+    assert np.linalg.matrix_rank(with_biases, tol=1e-8) <= k + 2
+
+
 @given(probability, inner)
 def test_prop_proper_scoring_decomposition(p: float, q: float):
     loss = expected_log_loss(np.array([p]), np.array([q]))
