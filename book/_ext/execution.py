@@ -60,7 +60,7 @@ SOON = 20  # seconds within which a kernel that was ended is missed
 # Seconds of `piece_of_work` on the machine for which limits of time are set.
 REFERENCE = 0.0027
 # A page whose cells read files or other code depends on more than is looked at here.
-READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(")
+READS_FILES = re.compile(r"\bread_text\(|\bopen\(|\bsys\.path\b|\bload(?:txt|_json)?\(|\.read\(")
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,11 @@ from sphinx.errors import ExtensionError
 
 from pdf_edition import PDF_LABEL, PDF_NAME, PDF_TOOLTIP
 from plain_markdown import CodeCell, led_from, pieces
+from surroundings import ROOT
 from written import write_text
 
 FOLDER = "_notebooks"
+RECORDS = "book/*/settings.json"  # which pages of the same folder read
 NOTE = """\
 *The executed notebook of a page of* {book}. *Its cells run where `recsys`, the package of the
 book, is installed.*
@@ -95,6 +97,18 @@ def write_notebook(app: Sphinx, pagename: str, page: BeautifulSoup) -> None:
     write_text(Path(app.outdir) / FOLDER / f"{pagename}.ipynb", nbformat.writes(plain) + "\n")
 
 
+def bring_records(app: Sphinx, error: Exception | None) -> None:
+    """Put the records of searches beside the executed notebooks, which run there once more.
+
+    And beside those that readers take away.
+    """
+    if error is not None:
+        return
+    for place in sorted(ROOT.glob(RECORDS)):
+        for folder in (executed_folder(app), Path(app.outdir) / FOLDER):
+            write_text(folder / place.relative_to(ROOT), place.read_text("utf-8"))
+
+
 def button(label: str, url: str, text: str, tooltip: str, icon: str) -> dict[str, str]:
     """Return a button of the theme's menu that leads to a file."""
     return {
@@ -137,5 +151,6 @@ def offer_downloads(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the notebooks and the buttons with Sphinx."""
     app.connect("page-finished", write_notebook, priority=50)  # before the page is touched up
+    app.connect("build-finished", bring_records)
     app.connect("html-page-context", offer_downloads, priority=900)  # after the theme's buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

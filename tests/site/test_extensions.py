@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 import local_icons
 import security_policy
 import social
+import take_away
 import verified
 from nbval_glue import by_page
 
@@ -38,6 +39,22 @@ def test_a_build_that_writes_no_page_keeps_the_icons_of_the_one_before(tmp_path:
     app = SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(format="html"))
     local_icons.make_icons(app, None)
     assert sheet.read_text("utf-8") == "made before"
+
+
+def test_records_of_searches_go_where_notebooks_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root, build = tmp_path / "root", tmp_path / "_build"
+    (root / "book" / "01-a").mkdir(parents=True)
+    (root / "book" / "01-a" / "settings.json").write_text('{"a": 1}', "utf-8")
+    monkeypatch.setattr(take_away, "ROOT", root)
+    app = SimpleNamespace(outdir=str(build / "html"))
+    take_away.bring_records(app, ValueError("the build failed"))
+    assert not build.exists()
+    take_away.bring_records(app, None)
+    for folder in ("jupyter_execute", "html/_notebooks"):
+        brought = build / folder / "book" / "01-a" / "settings.json"
+        assert brought.read_text("utf-8") == '{"a": 1}'
 
 
 def test_policy_allows_exactly_the_inline_scripts_of_the_page():
