@@ -24,6 +24,8 @@ PLACE = Path(__file__).with_name("settings.json")
 N_VISITS = 30_000  # after the log, to play on
 DAY = 12_000  # impressions in the log of a day, for models that are trained every night
 RULE = "first within the band"
+OBJECTIVE = "share of the oracle's clicks"
+EARLY = "held-out loss after one epoch"  # decides nothing: what every processor computes alike
 
 COURSE = {"epochs": 30, "patience": 3, "validation_fraction": 0.1}
 START = {
@@ -58,18 +60,22 @@ def outcome(model: str, n_log: int, settings: dict, seed: int) -> dict[str, floa
     seen: Featurizer = Identifiers(shop) if model == "ids" else ObservedFeatures(shop)
     rng = shop.policy_rng(model)
     policy: ScoringPolicy
+    more = {}
     if model == "logistic":
         policy = LogisticPolicy(seen, log, rng=rng, **settings)
     else:
-        policy = ModelPolicy(fit_with(settings, seen, log, seed)[0], shop.n_products, rng=rng)
+        network, history = fit_with(settings, seen, log, seed)
+        policy = ModelPolicy(network, shop.n_products, rng=rng)
+        more[EARLY] = history.validation[0]
     after = shop.log(N_VISITS)
     p = shop.click_probability(after.users, after.products, after.rounds)
     z = policy.scores(seen.rows(after.users, after.products, after.rounds))
     shop.now = n_log
     trace = judge(shop, serve(shop, policy, seen, N_VISITS))
     return {
-        "share of the oracle's clicks": float(trace.mu.mean() / trace.best.mean()),
+        OBJECTIVE: float(trace.mu.mean() / trace.best.mean()),
         "log loss": expected_log_loss(p, logits=z),
+        **more,
     }
 
 
@@ -95,7 +101,7 @@ def search() -> Record:
     found = {}
     for suffix, (comparison, n_log) in SEARCHES.items():
         field = contestants(n_log)
-        of = tune(comparison, field, "share of the oracle's clicks", RULE)
+        of = tune(comparison, field, OBJECTIVE, RULE)
         found |= {model + suffix: one for model, one in of.items()}
     return Record(found)
 
