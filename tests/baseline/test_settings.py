@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 
 from recsys.baseline import ClickNetwork, Training, fit, fit_with, train_models
-from recsys.lab import SEARCH_SEEDS, Record
+from recsys.lab import SEARCH_SEEDS, Record, Search
 from recsys.shop import Identifiers, ObservedFeatures, Shop
 from strategies import refuses
 
 FOLDER = Path(__file__).parents[2] / "book" / "01-batched-baseline"
-TOLERANCE = {"share of the oracle's clicks": 0.01, "log loss": 2e-4}  # argued below
+# Another processor adds in another order. A regression in double precision does not notice: with
+# the instructions of an old one its losses moved by 1e-10. A network in single precision moved by
+# 6e-8 after one epoch, while two points of the search differ there by 1e-5 in any world; later on
+# the difference grows as that of another seed does, to 6e-4 in the loss and 0.02 in the share. So
+# the loss after one epoch is compared closely, and the last one tells only gross errors.
+CLOSE = {"log loss": 1e-6, "share of the oracle's clicks": 1e-3}
+ROUGH = {"held-out loss after one epoch": 2e-6, "log loss": 0.02}
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +69,26 @@ def again(script: ModuleType, name: str, point: int, seed: int) -> dict[str, flo
     return contestant.outcome({**contestant.fixed, **contestant.points[point]}, seed)
 
 
-def agrees(found: dict[str, float], search: object, point: int, seed: int) -> bool:
+def agrees(found: dict[str, float], name: str, search: Search, point: int, seed: int) -> bool:
     world = search.seeds.index(seed)
     return all(
         abs(found[key] - search.outcomes[key][point, world]) <= tolerance
-        for key, tolerance in TOLERANCE.items()
+        for key, tolerance in (CLOSE if "logistic" in name else ROUGH).items()
     )
+
+
+def test_no_other_point_would_pass_for_the_one_that_was_drawn(record: Record):
+    for name, search in record.items():
+        for world, seed in enumerate(search.seeds):
+            for one, other in product(range(len(search.points)), repeat=2):
+                found = {key: rows[one, world] for key, rows in search.outcomes.items()}
+                assert agrees(found, name, search, other, seed) == (one == other)
 
 
 def test_points_that_the_date_draws_come_out_as_recorded(record: Record, script: ModuleType):
     for name, point, seed in drawn(record, script, datetime.date.today()):
         found = again(script, name, point, seed)
-        assert agrees(found, record[name], point, seed), (name, point, seed, found)
+        assert agrees(found, name, record[name], point, seed), (name, point, seed, found)
 
 
 def test_every_point_is_drawn_some_day(record: Record, script: ModuleType):
