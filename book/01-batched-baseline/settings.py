@@ -7,9 +7,9 @@ of yesterday's rule stands beside it: a team that has no simulator can compute o
 
 A list begins with the settings of the chapter's first edition; the other points follow, the cheaper
 first. The rule takes the first in the list whose band of the difference to the best, world by
-world, includes zero: settings move only where another point earns more beyond that band. The list was
-amended once, after a look at three of the ten worlds: batches of 512 and 256 came in, and a batch
-of 16,384, a decay of 1 and a smaller network went out.
+world, includes zero: settings move only where another point earns more beyond that band. The list
+was amended once, after a look at three of the ten worlds: batches of 512 and 256 came in, and a
+batch of 16,384, a decay of 1 and a smaller network went out.
 """
 
 from pathlib import Path
