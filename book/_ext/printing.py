@@ -31,7 +31,7 @@ READY = """async () => {
 # What is wider than the page is set smaller until it fits; returns what does not even then. Code
 # longer than a quarter of a page may go on on the next one.
 FIT = """() => {
-  const boxes = 'div.math, pre, table, .cell_output, p, li';
+  const boxes = 'div.math, pre, table, .cell_output, p, li, :has(> table.results)';
   const width = box => Math.max(box.scrollWidth,
     ...[...box.querySelectorAll(':scope > mjx-container, :scope > table')].map(e => e.scrollWidth));
   const tooWide = [];
