@@ -41,6 +41,7 @@ The ground
 ``baseline.greedy``         the policy that a trained network makes
 ``baseline.logistic``       logistic regression, the sanity line beside it
 ``baseline.nightly``        what a shop trains from its log every night
+``baseline.nights``         ... and what comes of it: the feedback loop, one decision at a time
 ``baseline.season``         chapter 1's log, the models trained on it, and newcomers after it
 =========================== ========================================================================
 

@@ -6,6 +6,7 @@ from recsys.baseline.course import train, train_together
 from recsys.baseline.greedy import ModelPolicy, fit, fit_together, fit_with
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.nightly import nightly_network
+from recsys.baseline.nights import Routine, contrast, live
 from recsys.baseline.season import (
     N_LOG,
     NEW_PRODUCTS,
@@ -30,11 +31,14 @@ __all__ = [
     "History",
     "LogisticPolicy",
     "ModelPolicy",
+    "Routine",
     "Training",
+    "contrast",
     "fit",
     "fit_together",
     "fit_with",
     "frozen_field",
+    "live",
     "nightly_network",
     "shop_with_newcomers",
     "train",

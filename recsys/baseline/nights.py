@@ -2,15 +2,15 @@
 
 A ``Routine`` says what is done each night, ``live`` plays many of them side by side in one shop.
 All serve the first day with one network, meet the same visits with the same click uniforms, and
-draw the same coins and the same random products, so a difference between two routines is due to
-what they do differently.
+draw the same coins, the same random products and the same seeds of training, so two routines differ
+in what they do and in nothing else.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.special import xlogy
@@ -22,15 +22,15 @@ from recsys.baseline.greedy import ModelPolicy
 from recsys.baseline.logistic import LogisticPolicy
 from recsys.baseline.training import Training
 from recsys.policies import ScoringPolicy
-from recsys.shop import Featurizer, Identifiers, Log, ObservedFeatures, Shop
+from recsys.shop import Identifiers, Log, ObservedFeatures, Shop
 
-MODELS = {"ids": Identifiers, "features": ObservedFeatures, "logistic": ObservedFeatures}
-FEW = 10  # impressions: a product with fewer in the log of last night is as good as unknown
+SEES = {"ids": Identifiers, "features": ObservedFeatures, "logistic": ObservedFeatures}
+FEW = 10  # impressions: of a product with fewer of them in its log a model knows next to nothing
 
 
 @dataclass(frozen=True)
 class Routine:
-    """What a shop does every night. All logs are of equal length unless ``memory`` is "all".
+    """What a shop does every night; by default what the loop is feared for.
 
     Attributes
     ----------
@@ -41,10 +41,11 @@ class Routine:
         visits.
     explore : float
         Share of these visits, drawn by a coin, in which a product is drawn uniformly instead.
-    memory : str
-        "day": the last day; "sample": as many impressions, drawn from all days so far; "all".
     warm : bool
         Whether a network starts from last night's weights, or from nothing.
+    memory : str
+        "day": the last day; "sample": as many impressions, drawn from all days so far; "all": these
+        days as they are, the only memory that grows.
     fewest : int
         Products with fewer impressions than that in the log of the night are not shown.
     """
@@ -52,12 +53,12 @@ class Routine:
     model: str = "features"
     source: str = "own"
     explore: float = 0.0
-    memory: str = "day"
     warm: bool = False
+    memory: str = "day"
     fewest: int = 0
 
     def __post_init__(self) -> None:
-        checks.one_of("model", self.model, tuple(MODELS))
+        checks.one_of("model", self.model, tuple(SEES))
         checks.one_of("source", self.source, ("own", "rule"))
         checks.number("explore", self.explore, 0.0, 1.0)
         checks.one_of("memory", self.memory, ("day", "sample", "all"))
@@ -71,18 +72,18 @@ class Routine:
 
 def live(
     shop: Shop,
-    routines: Mapping[str, Routine],
+    routines: Iterable[Routine],
     days: int,
     visits_a_day: int = 12_000,
     training: Training | None = None,
-) -> dict[str, dict[str, np.ndarray]]:
+) -> dict[Routine, dict[str, np.ndarray]]:
     """Play routines side by side for some days, after a day of yesterday's rule.
 
     Parameters
     ----------
     shop : Shop
-        Its clock moves on by ``visits_a_day`` from day to day. Trends may have been announced.
-    routines : mapping from a name to a Routine
+        Its clock moves on by ``days + 1`` times ``visits_a_day``. Trends begin with a day.
+    routines : iterable of Routine, all different
     days : int
         Days on which models serve; the night before the first they are trained on the rule's log.
     visits_a_day : int
@@ -92,115 +93,107 @@ def live(
     Returns
     -------
     dict
-        For each name a mapping to arrays (days,), expectations over the visitors of a day, exact
-        from the true probabilities, for what the model picks (without the random products):
+        For each routine a mapping to arrays (days,). They are expectations over the visitors of a
+        day, exact from the true probabilities, of what the model picks, random products aside:
         "share" of the oracle's clicks; "products", their effective number (``effective_number``);
         "few", the share of the visits in which it picks a product with fewer than ``FEW``
-        impressions in its last log.
+        impressions in the log that it was trained on.
 
     Raises
     ------
     ValueError
-        If a number is out of range, there is no routine, or the catalogue changes meanwhile.
+        If a number is out of range, or there is no routine, or one twice.
     """
-    if not routines or not all(isinstance(r, Routine) for r in routines.values()):
-        raise ValueError(f"routines: got {routines!r}, expected a Routine for each name")
+    wanted = list(routines)
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise ValueError(f"routines: got {wanted!r}, expected at least one, all different")
     days, n = checks.integer("days", days, 1), checks.integer("visits_a_day", visits_a_day, 2)
     training = Training() if training is None else training
-    makers = {name: MODELS[name](shop) for name in MODELS}
-    night = _Night(shop, makers, training)
-    yesterday = shop.log(n)
-    histories = {name: [yesterday] for name in routines}
-    models: dict[str, ScoringPolicy] = {}
-    out = {name: {key: np.empty(days) for key in ("share", "products", "few")} for name in routines}
+    logs = dict.fromkeys(wanted, (shop.log(n),))  # of each day so far
+    policies: dict[Routine, ScoringPolicy] = {}
+    found = {routine: [] for routine in wanted}
     for day in range(days):
-        last = {name: _memory(histories[name], routines[name], shop, day) for name in routines}
-        models = night.train(routines, last, models, day)
-        served = shop.now
-        for name, routine in routines.items():
-            counts = np.bincount(last[name].products, minlength=shop.n_products)
-            chances = _chances(shop, models[name], makers[routine.model], counts, routine.fewest)
-            for key, value in _what_it_picks(shop, chances, counts).items():
-                out[name][key][day] = value
-            shop.now = served
-            histories[name].append(_day(shop, routine, chances, n))
-    return out
+        start, plan = shop.now, replace(training, seed=1_000 * shop.seed + day)
+        last = {routine: learned_from(routine, logs[routine], shop, day) for routine in wanted}
+        policies = _trained(shop, last, policies, plan)
+        for routine in wanted:
+            shop.now = start
+            counts = np.bincount(last[routine].products, minlength=shop.n_products)
+            chances = chances_of(shop, routine, policies[routine], counts)
+            found[routine].append(picked(shop, chances, counts))
+            logs[routine] += (a_day(shop, routine, chances, n),)
+    return {
+        routine: {name: np.array([day[name] for day in some]) for name in some[0]}
+        for routine, some in found.items()
+    }
 
 
-class _Night:
-    """Trains the models of all routines, networks of one shape in one array."""
+def contrast(
+    values: Mapping[Routine, np.ndarray], field: str, high: object, low: object, **fixed: object
+) -> np.ndarray:
+    """Return the effect of one decision, shop by shop, averaged over all others.
 
-    def __init__(self, shop: Shop, makers: dict[str, Featurizer], training: Training) -> None:
-        self.shop, self.makers, self.training = shop, makers, training
+    Parameters
+    ----------
+    values : mapping from Routine to (S,), a number for each shop
+    field : str
+        The decision: a field of ``Routine``.
+    high, low :
+        The effect is that of ``high`` against ``low``.
+    fixed : fields of ``Routine``
+        Only routines with these values are used.
 
-    def train(
-        self,
-        routines: Mapping[str, Routine],
-        logs: dict[str, Log],
-        before: dict[str, ScoringPolicy],
-        day: int,
-    ) -> dict[str, ScoringPolicy]:
-        """Return a new policy for each routine; equal logs and starts are trained once."""
-        seed = 1_000 * self.shop.seed + day
-        training = Training(**{**vars(self.training), "seed": seed})
-        made: dict[tuple, object] = {}
-        keys = {}
-        for name, routine in routines.items():
-            start = id(before[name].model) if routine.warm and before else None
-            keys[name] = (routine.model, start, logs[name].products.tobytes(), len(logs[name]))
-            if keys[name] in made:
-                continue
-            maker, log = self.makers[routine.model], logs[name]
-            if routine.model == "logistic":
-                made[keys[name]] = LogisticPolicy(maker, log)
-            elif start is None:
-                made[keys[name]] = ClickNetwork(maker.vocabularies, maker.n_features, seed=seed)
-            else:
-                made[keys[name]] = copy.deepcopy(before[name].model)
-        networks = {k: m for k, m in made.items() if isinstance(m, ClickNetwork)}
-        if networks:
-            which = {keys[name]: name for name in reversed(routines)}
-            rows, clicks = [], []
-            for key in networks:
-                log = logs[which[key]]
-                rows.append(self.makers[key[0]].rows(log.users, log.products, log.rounds))
-                clicks.append(log.clicks)
-            train_together(list(networks.values()), rows, clicks, [training] * len(networks))
-        return {
-            name: made[key]
-            if routines[name].model == "logistic"
-            else ModelPolicy(made[key], self.shop.n_products)
-            for name, key in keys.items()
-        }
+    Returns
+    -------
+    ndarray (S,)
+        The mean of value(``high``) - value(``low``) over the pairs that differ in nothing else.
+    """
+    names = tuple(f.name for f in fields(Routine))
+    checks.one_of("field", field, names)
+    rest = {r: tuple(getattr(r, name) for name in names if name != field) for r in values}
+    lower = {rest[r]: value for r, value in values.items() if getattr(r, field) == low}
+    pairs = [
+        (value, lower[rest[r]])
+        for r, value in values.items()
+        if getattr(r, field) == high
+        and all(getattr(r, name) == wanted for name, wanted in fixed.items())
+        and rest[r] in lower
+    ]
+    if not pairs:
+        raise ValueError(f"values: got no pair of {field} {high!r} and {low!r} with {fixed}")
+    return np.mean([first - second for first, second in pairs], axis=0)
 
 
-def _memory(history: list[Log], routine: Routine, shop: Shop, day: int) -> Log:
-    """Return the impressions that a routine learns from tonight, in order of time."""
-    if routine.memory == "day" or len(history) == 1:
-        return history[-1]
-    everything = history[0]
-    for log in history[1:]:
+def learned_from(routine: Routine, logs: tuple[Log, ...], shop: Shop, night: int) -> Log:
+    """Return the impressions that a routine learns from in a night, in order of time."""
+    if routine.memory == "day" or len(logs) == 1:
+        return logs[-1]
+    everything = logs[0]
+    for log in logs[1:]:
         everything = everything + log
     if routine.memory == "all":
         return everything
-    rng = shop.policy_rng(f"memory {day}")
-    return everything[np.sort(rng.choice(len(everything), len(history[-1]), replace=False))]
+    rng = shop.policy_rng(f"memory {night}")
+    return everything[np.sort(rng.choice(len(everything), len(logs[-1]), replace=False))]
 
 
-def _chances(
-    shop: Shop, policy: ScoringPolicy, maker: Featurizer, counts: np.ndarray, fewest: int
+def chances_of(
+    shop: Shop, routine: Routine, policy: ScoringPolicy, counts: np.ndarray
 ) -> np.ndarray:
-    """Return with which probability each user is shown each product: (n_users, K)."""
-    users = np.arange(shop.n_users)[:, None]
-    contexts = maker.rows(users, np.arange(shop.n_products), shop.now)
-    return policy.probabilities(contexts, counts >= fewest)
+    """Return the probability (n_users, K) with which each product is picked for each user.
+
+    ``counts`` (K,) are the impressions of the products in the log of the night.
+    """
+    users, products = np.arange(shop.n_users)[:, None], np.arange(shop.n_products)
+    contexts = SEES[routine.model](shop).rows(users, products, shop.now)
+    return policy.probabilities(contexts, counts >= routine.fewest)
 
 
-def _what_it_picks(shop: Shop, chances: np.ndarray, counts: np.ndarray) -> dict[str, float]:
-    """Return the expectations that ``live`` reports for a day."""
+def picked(shop: Shop, chances: np.ndarray, counts: np.ndarray) -> dict[str, float]:
+    """Return what ``live`` tells of a day, for chances (n_users, K) and the counts (K,) before."""
     weights = shop.visit_probabilities(shop.now)
-    users = np.arange(shop.n_users)[:, None]
-    mu = shop.click_probability(users, np.arange(shop.n_products), shop.now)
+    users, products = np.arange(shop.n_users)[:, None], np.arange(shop.n_products)
+    mu = shop.click_probability(users, products, shop.now)
     shown = weights @ chances  # (K,)
     return {
         "share": weights @ (chances * mu).sum(axis=1) / (weights @ mu.max(axis=1)),
@@ -209,23 +202,52 @@ def _what_it_picks(shop: Shop, chances: np.ndarray, counts: np.ndarray) -> dict[
     }
 
 
-def _day(shop: Shop, routine: Routine, chances: np.ndarray, n: int) -> Log:
-    """Return the log of a day of which a routine learns; the clock moves on."""
-    visits, draws = shop.visits(shop.now, n), shop.policy_rng(f"day {shop.now}").random((3, n))
+def a_day(shop: Shop, routine: Routine, chances: np.ndarray, n: int) -> Log:
+    """Return the log of n visits that a routine keeps; the clock moves on by as many.
+
+    What is picked is drawn with chances (n_users, K), or by yesterday's rule; the coin and the
+    product that it brings are the same for all routines.
+    """
+    draws, start = shop.policy_rng(f"day {shop.now}").random((3, n)), shop.now
+    visits = shop.visits(start, n)
     if routine.source == "rule":
-        log = shop.log(n)
-        products, propensities = log.products, log.propensities
+        chances = shop.logging_propensities(np.arange(shop.n_users))
+        products = shop.log(n).products
     else:
-        shop.now += n
         cumulative = np.cumsum(chances, axis=1)[visits.users]
         products = (cumulative <= draws[0, :, None] * cumulative[:, -1:]).sum(axis=1)
-        propensities = chances[visits.users, products]
     coin = draws[1] < routine.explore
     products = np.where(coin, (draws[2] * shop.n_products).astype(np.int64), products)
-    if routine.source == "rule":
-        here = shop.logging_propensities(np.arange(shop.n_users))
-        propensities = here[visits.users, products]
-    else:
-        propensities = chances[visits.users, products]
-    propensities = (1 - routine.explore) * propensities + routine.explore / shop.n_products
+    kept = (1 - routine.explore) * chances[visits.users, products]
+    propensities = kept + routine.explore / shop.n_products
+    shop.now = start + n
     return Log(visits.rounds, visits.users, products, shop.clicks(visits, products), propensities)
+
+
+def _trained(
+    shop: Shop,
+    logs: Mapping[Routine, Log],
+    before: Mapping[Routine, ScoringPolicy],
+    plan: Training,
+) -> dict[Routine, ScoringPolicy]:
+    """Return a policy for each routine: networks of one shape in one array, equal ones once."""
+    policies: dict[tuple, ScoringPolicy] = {}
+    jobs: list[tuple] = []  # a network that is to be trained, its rows, its clicks
+    key_of = {}
+    for routine, log in logs.items():
+        last = before.get(routine) if routine.warm else None
+        key = (routine.model, id(last) if last else 0, log.rounds.tobytes(), log.products.tobytes())
+        key_of[routine] = key
+        if key in policies:
+            continue
+        seen = SEES[routine.model](shop)
+        if routine.model == "logistic":
+            policies[key] = LogisticPolicy(seen, log)
+            continue
+        network = ClickNetwork(seen.vocabularies, seen.n_features, seed=plan.seed)
+        network = copy.deepcopy(last.model) if last else network
+        policies[key] = ModelPolicy(network, shop.n_products)
+        jobs.append((network, seen.rows(log.users, log.products, log.rounds), log.clicks))
+    if jobs:
+        train_together(*zip(*jobs, strict=True), [plan] * len(jobs))
+    return {routine: policies[key] for routine, key in key_of.items()}

@@ -885,4 +885,22 @@ MUTANTS: list[Mutant] = [
             "tests/test_worlds.py::test_a_seed_in_shifted_worlds_is_the_later_seed[of_training]"
         ),
     ),
+    Mutant(
+        name="cold-restart-called-warm",
+        file="baseline/nights.py",
+        before="copy.deepcopy(last.model) if last else network",
+        after="network",
+        killed_by=(
+            "tests/baseline/test_nights.py::test_the_loop_is_what_plain_training_and_serving_make_of_it[ids-True]"
+        ),
+    ),
+    Mutant(
+        name="random-product-without-propensity",
+        file="baseline/nights.py",
+        before="propensities = kept + routine.explore / shop.n_products",
+        after="propensities = kept",
+        killed_by=(
+            "tests/baseline/test_nights.py::test_a_day_is_logged_with_the_chances_with_which_its_products_came[own]"
+        ),
+    ),
 ]
