@@ -16,7 +16,7 @@ def feedback_loop() -> Figure:
         Four boxes in a ring; dashed boxes name the places at which a shop may interfere.
     """
     figure, ax = sheet(3.7)
-    size, left, right, top, bottom = (1.6, 0.72), 1.15, 4.65, 2.95, 0.85
+    size, left, right, top, bottom = (1.5, 0.72), 0.95, 4.85, 2.95, 0.85
     box(ax, (left, top), size, "log\nof one day", "blue")
     box(ax, (right, top), size, "model\ntrained at night", "green")
     box(ax, (right, bottom), size, "policy\nshows a product", "orange")
@@ -35,7 +35,7 @@ def feedback_loop() -> Figure:
     for at, text in (
         ((middle, top - 0.32), "start: nothing or last night"),
         ((middle, bottom + 0.32), "exploration: none or a coin"),
-        ((left, top + 0.56), "source: own log or the rule's"),
+        ((left + 0.12, top + 0.56), "source: own log or the rule's"),
     ):
         note(ax, at, text, "grey", style="italic", **words)
     return figure
