@@ -7,6 +7,6 @@ __all__ = ["draw_propensity", "draw_shop_and_log"]
 from recsys.pages.diagrams.embedding_mlp import embedding_mlp
 
 __all__ = ["embedding_mlp"]
-from recsys.pages.diagrams.feedback_loop import feedback_loop
+from recsys.pages.diagrams.feedback_loop import draw_feedback_loop, feedback_loop
 
-__all__ = ["feedback_loop"]
+__all__ = ["draw_feedback_loop"]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from recsys.pages.diagrams.strokes import SMALL, arrow, box, note, sheet
 
 
-def feedback_loop() -> Figure:
+def draw_feedback_loop() -> Figure:
     """Draw log, training, policy and visits as a ring, and where the ring can be opened.
 
     Returns
