@@ -5,6 +5,7 @@ from recsys.baseline.closed_form import ClosedFormStep
 from recsys.baseline.course import train, train_together
 from recsys.baseline.greedy import ModelPolicy, fit, fit_together, fit_with
 from recsys.baseline.logistic import LogisticPolicy
+from recsys.baseline.newcomers import with_borrowed_rows, with_fresh_rows
 from recsys.baseline.nightly import nightly_network
 from recsys.baseline.nights import Routine, contrast, live
 from recsys.baseline.season import (
@@ -44,4 +45,6 @@ __all__ = [
     "train",
     "train_models",
     "train_together",
+    "with_borrowed_rows",
+    "with_fresh_rows",
 ]

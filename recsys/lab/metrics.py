@@ -65,28 +65,29 @@ def excess_loss(
     return _mean(np.maximum(click + no_click, 0.0))  # below 0 by rounding only
 
 
-def normalised_entropy(clicks: ArrayLike, predicted: ArrayLike) -> float:
-    """Return the log loss on clicks, divided by that of their own click rate for everybody.
+def normalised_entropy(
+    truth: ArrayLike, predicted: ArrayLike | None = None, *, logits: ArrayLike | None = None
+) -> float:
+    """Return the log loss over that of a constant which knows the mean of ``truth``.
 
-    The normalised entropy of He et al. (2014): 1 says no more than a constant does, and its
-    complement is the share of the uncertainty about a click that the predictions remove.
+    The normalised entropy of He et al. (2014): 1 for that constant, more for what is worse. Losses of audiences that click more or less often
+    can be compared after this division.
 
     Parameters
     ----------
-    clicks : (n,) zeros and ones, of both kinds
-        Or true probabilities: then both losses are expectations.
-    predicted : (n,) probabilities
+    truth, predicted, logits :
+        As for ``expected_log_loss``.
 
     Raises
     ------
     ValueError
-        If the columns are not of one length, or all clicks are of one kind.
+        As from ``expected_log_loss``, or if the mean is 0 or 1: then there is nothing to predict.
     """
-    loss = expected_log_loss(clicks, predicted)
-    rate = float(np.mean(np.asarray(clicks, dtype=float)))
-    if not 0.0 < rate < 1.0:
-        raise ValueError("clicks: got one class only, expected clicks and non-clicks")
-    return loss / irreducible_loss(np.array([rate]))
+    loss = expected_log_loss(truth, predicted, logits=logits)
+    mean = columns.outcomes("truth", truth).mean()
+    if not 0.0 < mean < 1.0:
+        raise ValueError(f"truth: got a mean of {mean}, expected clicks and non-clicks")
+    return loss / irreducible_loss(np.array([mean]))
 
 
 def auc(clicks: ArrayLike, scores: ArrayLike) -> float:

@@ -471,6 +471,19 @@ def test_normalised_entropy_is_the_loss_over_that_of_a_constant(seed: int, rate:
     assert normalised_entropy(clicks, np.clip(clicks, 1e-12, 1 - 1e-12)) < 1e-9
 
 
-def test_clicks_of_one_kind_have_no_normalised_entropy():
-    with refuses("clicks"):
+def test_normalised_entropy_is_one_for_the_mean_and_scikit_learns_ratio_for_clicks():
+    rng = np.random.default_rng(4)
+    truth = rng.beta(1, 9, 2_000)
+    clicks = (rng.random(2_000) < truth).astype(float)
+    constant = np.full(2_000, clicks.mean())
+    assert normalised_entropy(clicks, constant) == pytest.approx(1.0)
+    expected = log_loss(clicks, truth) / log_loss(clicks, constant)
+    assert normalised_entropy(clicks, truth) == pytest.approx(expected)
+    logits = np.log(truth / (1 - truth))
+    assert normalised_entropy(clicks, logits=logits) == pytest.approx(expected)
+    assert normalised_entropy(truth, truth) < 1 < normalised_entropy(truth, truth[::-1])
+
+
+def test_normalised_entropy_refuses_an_audience_of_one_kind():
+    with refuses("truth"):
         normalised_entropy([0.0, 0.0], [0.1, 0.2])
