@@ -40,6 +40,7 @@ The ground
 ``baseline.own_log``        what is fitted: a shop's log, or arrays of somebody's own
 ``baseline.greedy``         the policy that a trained network makes
 ``baseline.logistic``       logistic regression, the sanity line beside it
+``baseline.newcomers``      rows of newcomers, drawn again or borrowed from what is like them
 ``baseline.nightly``        what a shop trains from its log every night
 ``baseline.nights``         ... and what comes of it: the feedback loop, one decision at a time
 ``baseline.season``         chapter 1's log, the models trained on it, and newcomers after it
