@@ -126,11 +126,11 @@ The ground
 ``pages.figures``           one look for every figure
 ``pages.literate``          live source and glued numbers for the pages
 ``pages.tables``            tables of numbers and bands
-``pages.diagrams``          drawn ideas, one a file, such as ``diagrams.embedding_mlp``
-``pages.diagrams.feedback_loop``  the loop of chapter 1, drawn
 ``pages.diagrams.strokes``  what drawn diagrams are made of: boxes, arrows, dots, words
 ``pages.diagrams.shop_and_log``  the shop and its log
 ``pages.diagrams.propensity``  what a propensity does
+``pages.diagrams.embedding_mlp``  Embedding + MLP with its shapes
+``pages.diagrams.feedback_loop``  the loop of chapter 1
 =========================== ========================================================================
 """
 

@@ -111,14 +111,19 @@ def fit_with(
     seed : int
         Of the initial parameters and the order of the batches.
     """
+    training, of_network = planned(settings, seed)
+    return fit(rows, clicks, training, **of_network)
+
+
+def planned(settings: Mapping[str, object], seed: int) -> tuple[Training, dict[str, object]]:
+    """Return the training and the network's arguments that settings in one mapping ask for."""
     names = {field.name for field in fields(Training)} - {"seed"}
     if unknown := set(settings) - names - {"embedding_dim", "hidden", "embedding_scale"}:
         raise ValueError(
             f"settings: got {sorted(unknown)}, expected names of training or of a network"
         )
     training = Training(**{k: v for k, v in settings.items() if k in names}, seed=seed)
-    of_network = {k: v for k, v in settings.items() if k not in names}
-    return fit(rows, clicks, training, **of_network)
+    return training, {k: v for k, v in settings.items() if k not in names}
 
 
 def fit_together(

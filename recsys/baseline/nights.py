@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.special import xlogy
@@ -18,9 +18,8 @@ from scipy.special import xlogy
 from recsys import checks
 from recsys.baseline.click_network import ClickNetwork
 from recsys.baseline.course import train_together
-from recsys.baseline.greedy import ModelPolicy
+from recsys.baseline.greedy import ModelPolicy, planned
 from recsys.baseline.logistic import LogisticPolicy
-from recsys.baseline.training import Training
 from recsys.policies import ScoringPolicy
 from recsys.shop import Identifiers, Log, ObservedFeatures, Shop
 
@@ -75,7 +74,7 @@ def live(
     routines: Iterable[Routine],
     days: int,
     visits_a_day: int = 12_000,
-    training: Training | None = None,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
 ) -> dict[Routine, dict[str, np.ndarray]]:
     """Play routines side by side for some days, after a day of yesterday's rule.
 
@@ -87,8 +86,9 @@ def live(
     days : int
         Days on which models serve; the night before the first they are trained on the rule's log.
     visits_a_day : int
-    training : Training, optional
-        Its seed is replaced by one of the shop and the night.
+    settings : mapping, optional
+        Of each model by its name: for networks as ``fit_with`` takes them, for "logistic"
+        arguments of ``LogisticPolicy``. Seeds are those of the shop and the night.
 
     Returns
     -------
@@ -102,20 +102,22 @@ def live(
     Raises
     ------
     ValueError
-        If a number is out of range, or there is no routine, or one twice.
+        If a number is out of range, there is no routine, or one twice, or a model lacks settings.
     """
     wanted = list(routines)
     if not wanted or len(set(wanted)) != len(wanted):
         raise ValueError(f"routines: got {wanted!r}, expected at least one, all different")
     days, n = checks.integer("days", days, 1), checks.integer("visits_a_day", visits_a_day, 2)
-    training = Training() if training is None else training
+    how = {model: {} for model in SEES} if settings is None else settings
+    if lacking := {routine.model for routine in wanted} - set(how):
+        raise ValueError(f"settings: got none for {sorted(lacking)}, expected some for each model")
     logs = dict.fromkeys(wanted, (shop.log(n),))  # of each day so far
     policies: dict[Routine, ScoringPolicy] = {}
     found = {routine: [] for routine in wanted}
     for day in range(days):
-        start, plan = shop.now, replace(training, seed=1_000 * shop.seed + day)
+        start = shop.now
         last = {routine: learned_from(routine, logs[routine], shop, day) for routine in wanted}
-        policies = _trained(shop, last, policies, plan)
+        policies = _trained(shop, last, policies, how, 1_000 * shop.seed + day)
         scored: dict[tuple, np.ndarray] = {}  # what several routines pick alike
         for routine in wanted:
             shop.now = start
@@ -232,11 +234,12 @@ def _trained(
     shop: Shop,
     logs: Mapping[Routine, Log],
     before: Mapping[Routine, ScoringPolicy],
-    plan: Training,
+    how: Mapping[str, Mapping[str, object]],
+    seed: int,
 ) -> dict[Routine, ScoringPolicy]:
     """Return a policy for each routine: networks of one shape in one array, equal ones once."""
     policies: dict[tuple, ScoringPolicy] = {}
-    jobs: list[tuple] = []  # a network that is to be trained, its rows, its clicks
+    jobs: list[tuple] = []  # a network that is to be trained, its rows, its clicks, and how
     key_of = {}
     for routine, log in logs.items():
         last = before.get(routine) if routine.warm else None
@@ -246,12 +249,13 @@ def _trained(
             continue
         seen = SEES[routine.model](shop)
         if routine.model == "logistic":
-            policies[key] = LogisticPolicy(seen, log)
+            policies[key] = LogisticPolicy(seen, log, **how["logistic"])
             continue
-        network = ClickNetwork(seen.vocabularies, seen.n_features, seed=plan.seed)
+        plan, shape = planned(how[routine.model], seed)
+        network = ClickNetwork(seen.vocabularies, seen.n_features, seed=seed, **shape)
         network = copy.deepcopy(last.model) if last else network
         policies[key] = ModelPolicy(network, shop.n_products)
-        jobs.append((network, seen.rows(log.users, log.products, log.rounds), log.clicks))
+        jobs.append((network, seen.rows(log.users, log.products, log.rounds), log.clicks, plan))
     if jobs:
-        train_together(*zip(*jobs, strict=True), [plan] * len(jobs))
+        train_together(*zip(*jobs, strict=True))
     return {routine: policies[key] for routine, key in key_of.items()}

@@ -70,8 +70,8 @@ def normalised_entropy(
 ) -> float:
     """Return the log loss over that of a constant which knows the mean of ``truth``.
 
-    The normalised entropy of He et al. (2014): 1 for that constant, more for what is worse. Losses of audiences that click more or less often
-    can be compared after this division.
+    The normalised entropy of He et al. (2014): 1 for that constant, more for what is worse.
+    Losses of audiences that click more or less often can be compared after this division.
 
     Parameters
     ----------

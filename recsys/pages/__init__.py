@@ -1,6 +1,11 @@
 """What the pages of the book need: figures, tables, live source, numbers for the prose."""
 
-from recsys.pages.diagrams import draw_feedback_loop, draw_propensity, draw_shop_and_log
+from recsys.pages.diagrams import (
+    draw_embedding_mlp,
+    draw_feedback_loop,
+    draw_propensity,
+    draw_shop_and_log,
+)
 from recsys.pages.figures import (
     COLOURS,
     DASHES,
@@ -21,6 +26,7 @@ __all__ = [
     "TALL",
     "WIDE",
     "dots",
+    "draw_embedding_mlp",
     "draw_feedback_loop",
     "draw_propensity",
     "draw_shop_and_log",

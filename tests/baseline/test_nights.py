@@ -21,7 +21,8 @@ from recsys.lab import effective_number, serve
 from recsys.shop import Identifiers, ObservedFeatures
 from strategies import refuses, small_shop
 
-PLAN = Training(batch_size=64, epochs=4)
+PLAN = {"batch_size": 64, "epochs": 4}
+HOW = {"ids": PLAN, "features": PLAN, "logistic": {}}
 
 
 def expected_share(shop, policy, seen, start):
@@ -36,12 +37,12 @@ def expected_share(shop, policy, seen, start):
 
 @pytest.mark.parametrize(("name", "warm"), [("ids", False), ("features", False), ("ids", True)])
 def test_the_loop_is_what_plain_training_and_serving_make_of_it(name: str, warm: bool):
-    found = live(small_shop(3), [Routine(name, warm=warm)], 3, 400, PLAN)
+    found = live(small_shop(3), [Routine(name, warm=warm)], 3, 400, HOW)
     shop = small_shop(3)
     seen = {"ids": Identifiers, "features": ObservedFeatures}[name](shop)
     log, network = shop.log(400), None
     for day in range(3):
-        plan = Training(**{**vars(PLAN), "seed": 3_000 + day})
+        plan = Training(**PLAN, seed=3_000 + day)
         if warm and day:
             train(network, seen.rows(log.users, log.products, log.rounds), log.clicks, plan)
         else:
@@ -71,10 +72,10 @@ def test_routines_do_not_notice_each_other():
         )
         if not (warm and model == "logistic")
     ]
-    together = live(small_shop(1), every, 3, 300, PLAN)
+    together = live(small_shop(1), every, 3, 300, HOW)
     assert list(together) == every
     for routine in every[:3] + every[-2:]:
-        alone = live(small_shop(1), [routine], 3, 300, PLAN)[routine]
+        alone = live(small_shop(1), [routine], 3, 300, HOW)[routine]
         for name, values in alone.items():
             assert values == pytest.approx(together[routine][name], abs=1e-6), name
     first = {tuple(t["share"][:1]) for r, t in together.items() if r.model == "ids"}
@@ -125,7 +126,7 @@ def test_memory_is_the_last_day_as_many_rows_of_all_days_or_all_of_them():
 
 def test_products_with_few_impressions_are_not_shown_where_a_routine_forbids_it():
     free, bound = Routine("ids"), Routine("ids", fewest=10)
-    told = live(small_shop(7), [free, bound], 4, 300, PLAN)
+    told = live(small_shop(7), [free, bound], 4, 300, HOW)
     assert np.all(told[bound]["few"] == 0)
     assert told[free]["few"].max() > 0
 

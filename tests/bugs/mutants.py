@@ -919,8 +919,7 @@ MUTANTS: list[Mutant] = [
         after="propensities = kept",
         killed_by=(
             "tests/baseline/test_nights.py::test_a_day_is_logged_with_the_chances_with_which_its_products_came[own]"
-=======
-             ),
+        ),
     ),
     Mutant(
         name="untrained-rows-of-another-size",
@@ -938,5 +937,6 @@ MUTANTS: list[Mutant] = [
         after="return loss / irreducible_loss(truth)",
         killed_by=(
             "tests/lab/test_metrics.py::test_normalised_entropy_is_one_for_the_mean_and_scikit_learns_ratio_for_clicks"
-  ),
+        ),
+    ),
 ]

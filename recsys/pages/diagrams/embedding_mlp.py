@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from recsys.pages.diagrams.strokes import SMALL, arrow, box, note, sheet
 
 
-def embedding_mlp() -> Figure:
+def draw_embedding_mlp() -> Figure:
     """Draw how two ids become the log-odds of a click, from the left to the right."""
     figure, ax = sheet(3.9)
     _table(ax, 2.95, "user $u$", "$E$", "$N\\times k$", "$\\mathbf{e}$", "blue")
