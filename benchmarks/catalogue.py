@@ -362,12 +362,13 @@ NOT_CALLED = {
         "ThompsonSampling", "UpperConfidence", "History", "Training", "NEW_PRODUCTS", "NEW_USERS",
         "N_LOG", "TODAY", "DAY", "LEVEL", "LOG", "Estimate", "METHODS", "FORMS", "Schedule",
         "Factors", "FewFactors", "Mlp", "Scale", "StackedLinear", "LinearPlay", "Verdict",
+        "LogEstimate", "ManyLogs", "Routine",
         "RULES", "SEARCH_SEEDS", "Contestant", "Record", "Search",
     },
     "knows of users, seeds, rows or parameters, not of arms": {
         "top_category", "auc", "band", "band_curve", "paired_band", "holm", "calibration_error",
         "reliability", "excess_loss", "expected_log_loss", "irreducible_loss", "over_cases",
-        "normalised_entropy",
+        "normalised_entropy", "contrast", "effective_sample_size", "estimate_value", "generator",
         "over_seeds", "AutogradStep", "ClosedFormStep", "train", "train_together", "fit_together",
         "score_network", "objective_gradient", "GrowingCholesky", "affine", "all_finite", "chunks",
         "n_rows_within", "take_apart", "grid", "tune",
@@ -375,6 +376,7 @@ NOT_CALLED = {
     "is made of calls that stand in the table": {
         "best_linear_fit", "informed", "open_shops", "play_linear_world", "replicate", "retrain",
         "RewardTable", "RidgeMemory", "FrozenModels", "frozen_field", "nightly_network",
+        "chances_of_shown", "live", "many_logs", "with_borrowed_rows", "with_fresh_rows",
         "fit_with", "shop_with_newcomers", "train_models", "exploration_bonus",
     },
 }  # fmt: skip
