@@ -921,22 +921,4 @@ MUTANTS: list[Mutant] = [
             "tests/baseline/test_nights.py::test_a_day_is_logged_with_the_chances_with_which_its_products_came[own]"
         ),
     ),
-    Mutant(
-        name="untrained-rows-of-another-size",
-        file="baseline/newcomers.py",
-        before='model.settings["embedding_scale"] * drawn.to(table.device)',
-        after="drawn.to(table.device)",
-        killed_by=(
-            "tests/baseline/test_newcomers.py::test_fresh_rows_have_the_spread_of_untrained_ones_and_no_other_row_moves[0.1]"
-        ),
-    ),
-    Mutant(
-        name="entropy-averaged-instead-of-the-mean's",
-        file="lab/metrics.py",
-        before="return loss / irreducible_loss(np.array([mean]))",
-        after="return loss / irreducible_loss(truth)",
-        killed_by=(
-            "tests/lab/test_metrics.py::test_normalised_entropy_is_one_for_the_mean_and_scikit_learns_ratio_for_clicks"
-        ),
-    ),
 ]
