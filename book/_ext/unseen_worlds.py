@@ -13,7 +13,6 @@ decides makes another experiment of the same seeds.
 import argparse
 import ast
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -33,6 +32,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from claims import asserts, claims, is_claim
+from execution import AT_ONCE, measures_time
 from surroundings import ROOT, OwnKernel, surroundings
 from written import write_text
 
@@ -40,7 +40,6 @@ VARIABLE = "RECSYS_WORLDS"
 ROUNDING = "by rounding: "  # how the reason of such a claim begins
 RANGE = 1000  # that of continuous integration, and of the record; it was chosen before any result
 RECORD, KNOWN = ROOT / ".ci" / "unseen-worlds.json", ROOT / ".ci" / "known-failures.json"
-AT_ONCE = min(2, os.cpu_count() or 1)
 LONGEST = 900  # seconds of one cell
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of a traceback
 COUNT = "__held"  # of the kernel: for each claim whether it held, or what was raised instead
@@ -146,11 +145,6 @@ def try_page(path: Path, notebook: NotebookNode, worlds: int, build: Path) -> Fo
     found.error = "; ".join([*sorted(raised), *([found.error] if found.error else [])])
     found.seconds = perf_counter() - start
     return found
-
-
-def measures_time(notebook: NotebookNode) -> bool:
-    """Tell whether cells of the page measure time: such a page is executed alone."""
-    return any("timing" in cell.metadata.get("tags", []) for cell in notebook.cells)
 
 
 def try_all(paths: Iterable[Path], worlds: int, build: Path) -> list[Found]:
