@@ -300,6 +300,17 @@ def test_figures_stand_on_a_light_ground_in_the_dark(browser: Browser, host: Hos
         assert set(grounds) == {"rgb(247, 248, 250)none"}
 
 
+def test_tables_of_results_can_be_read_in_the_dark(browser: Browser, host: Host):
+    # axe says nothing of text in the very colour of its ground, which it takes for hidden.
+    name = page_with(".text_html > table.results")
+    with visit(browser, host.address + name, host.address, theme="dark") as opened:
+        grounds = opened.page.evaluate(
+            """() => [...document.querySelectorAll(".text_html:has(table.results)")].map(ground =>
+                getComputedStyle(ground).backgroundColor)"""
+        )
+        assert set(grounds) == {"rgba(0, 0, 0, 0)"}  # the page's own, on which its text is read
+
+
 def test_a_reference_previews_what_it_names(home: str, browser: Browser):
     with visit(browser, home + page_with("a.reference.internal[href^='#fig-']"), home) as opened:
         page = opened.page
